@@ -1,0 +1,1 @@
+"""Is this result true, and is it allowed?"""

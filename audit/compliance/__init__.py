@@ -1,0 +1,1 @@
+"""Compliance tests, one module each; each defines TEST."""

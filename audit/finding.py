@@ -1,0 +1,34 @@
+"""A Finding: one thing that is wrong with a result, and how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Severity(str, Enum):
+    """How much a finding weighs: the rules reject an error."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fault of a result: where, what was found, what was wanted, which clause says so, what to do."""
+
+    check: str
+    severity: Severity
+    file: str
+    key: str
+    found: str
+    wanted: str
+    clause: str
+    fix: str
+
+
+def errors(findings: Iterable[Finding]) -> list[Finding]:
+    """Those findings for which the rules reject the result."""
+    return [finding for finding in findings if finding.severity is Severity.ERROR]

@@ -1,0 +1,137 @@
+"""Checks of a run's verdict and of what it is: LoadGen's errors and result, mode, scenario, audit.config, version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from audit.case import Case, Check
+from audit.finding import Finding, Severity
+from loadgen_harness.types import TestMode
+
+SUBMITTED = {TestMode.PERFORMANCE.value, TestMode.ACCURACY.value, TestMode.SUBMISSION.value}
+
+
+def result(case: Case) -> Iterator[Finding]:
+    """LoadGen's verdict must be VALID; a short token test is judged by its responses alone."""
+    if not case.timed:
+        return
+    if case.log.get("result_validity") != "VALID":
+        reasons = "; ".join(case.run.invalid_reasons)
+        yield case.finding(
+            "validity",
+            "result_validity",
+            "VALID",
+            found=f"{case.log.get('result_validity', 'missing')}: {reasons}",
+            clause="rules, LoadGen Operation: the run must be valid; the official checker does not look",
+            fix="Do what LoadGen recommends above, then repeat the run.",
+        )
+
+
+def early_stopping(case: Case) -> Iterator[Finding]:
+    """LoadGen's early-stopping verdict, which the official checker reads instead of the result."""
+    if case.timed and case.log.get("early_stopping_met") is not True:
+        yield case.finding(
+            "early-stopping",
+            "early_stopping_met",
+            True,
+            clause="rules, appendix Early Stopping",
+            fix="Run longer, or lower the target rate so that fewer queries exceed the limit.",
+        )
+
+
+def loadgen_errors(case: Case) -> Iterator[Finding]:
+    """LoadGen may not have reported an error in any run."""
+    errors, counted = case.run.log_errors, case.number("num_errors") or 0
+    if errors or counted:
+        first = errors[0] if errors else "none recorded"
+        yield case.finding(
+            "loadgen-errors",
+            "num_errors",
+            0,
+            found=f"{max(len(errors), int(counted))}, first: {first}",
+            clause="rules, Load Generator; the official checker reads errors of accuracy runs only",
+            fix="Remove the cause that LoadGen names and repeat the run.",
+        )
+
+
+def mode(case: Case) -> Iterator[Finding]:
+    """The test mode is the one that was claimed, and one that may be submitted."""
+    claimed = {case.claim.mode.value} if case.claim.mode else SUBMITTED
+    wanted = {TestMode.PERFORMANCE.value} if case.claim.test else claimed
+    if case.run.mode not in wanted:
+        yield case.finding(
+            "mode",
+            "effective_test_mode",
+            " or ".join(sorted(wanted)),
+            clause="rules, LoadGen Operation",
+            fix="Repeat the run in the right mode, or put the folder where its mode belongs.",
+        )
+
+
+def scenario(case: Case) -> Iterator[Finding]:
+    """The scenario in the log is the claimed one; Interactive shows as Server."""
+    wanted = case.claim.scenario.loadgen if case.claim.scenario else ""
+    if case.run.scenario != wanted:
+        yield case.finding(
+            "scenario",
+            "effective_scenario",
+            wanted,
+            clause="rules, Scenarios",
+            fix="Repeat the run in the claimed scenario.",
+        )
+
+
+def audit_config(case: Case) -> Iterator[Finding]:
+    """audit.config is read in compliance tests and in no other run: a forgotten file changes a run silently."""
+    seen = any("audit.config" in warning for warning in case.run.log_warnings)
+    if seen != bool(case.claim.test):
+        yield case.finding(
+            "audit-config",
+            "audit.config",
+            "read" if case.claim.test else "not read",
+            found="read" if seen else "not read",
+            clause="compliance tests; LoadGen overrides its settings from audit.config wherever it finds one",
+            fix="Remove audit.config and repeat." if seen else "Repeat the run with the test's audit.config.",
+        )
+
+
+def audit_settings(case: Case) -> Iterator[Finding]:
+    """What audit.config sets is in effect in its test, and off in any other run."""
+    tests = case.test_settings
+    for key in ("performance_issue_same", "performance_issue_unique", "accuracy_log_sampling_target"):
+        wanted, found = tests.get(key, 0), case.number_or_flag(f"effective_{key}")
+        if found != wanted:
+            yield case.finding(
+                "audit-settings",
+                f"effective_{key}",
+                f"{wanted:.0f}",
+                clause=f"compliance test {case.claim.test}" if case.claim.test else "rules, Load Generator",
+                fix="Repeat the run with the test's own audit.config, or without one.",
+            )
+
+
+def version(case: Case) -> Iterator[Finding]:
+    """LoadGen is the version that the round's rules were read from."""
+    wanted = case.round.loadgen_version
+    found = str(case.log.get("loadgen_version", "missing"))
+    if wanted and found.split(" ")[0] != wanted:
+        yield case.finding(
+            "loadgen-version",
+            "loadgen_version",
+            wanted,
+            severity=Severity.WARNING,
+            clause="rules, Load Generator: an approved revision without alteration",
+            fix=f"Run `pip install mlcommons-loadgen=={wanted}` and repeat, or name your approved revision.",
+        )
+
+
+CHECKS: tuple[Check, ...] = (
+    result,
+    early_stopping,
+    loadgen_errors,
+    mode,
+    scenario,
+    audit_config,
+    audit_settings,
+    version,
+)

@@ -1,0 +1,1 @@
+"""One package per task; each defines BENCHMARK."""

@@ -1,0 +1,1 @@
+"""Pinned models and data sets, fetched by the ordinary package clients."""

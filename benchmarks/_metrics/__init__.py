@@ -1,0 +1,1 @@
+"""Pure metrics shared by tasks."""

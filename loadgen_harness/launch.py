@@ -1,0 +1,197 @@
+"""`launch(RunSpec) -> Run`: every LoadGen run is a child process that is watched and can be killed.
+
+LoadGen's state is global and its Python binding cannot abort a test, so a hang must become a failed run here. The
+run's folder is built beside its final name and renamed when it is whole; a failed one is kept as `<name>.failed`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from loadgen_harness import errors, system
+from loadgen_harness.errors import BadInput, RunFailed
+from loadgen_harness.progress import Counters, Phase
+from loadgen_harness.run import Run
+from loadgen_harness.types import RunSpec
+
+FORMAT = 1  # of run.json; 1: first
+POLL_S = 0.05
+SCRATCH = ("spec.json", "progress.bin", "child.json", "error.json", "mlperf_log_trace.json")
+
+Hook = Callable[[Path], AbstractContextManager[Any]]
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a run is doing: for progress displays."""
+
+    phase: Phase
+    issued: int
+    completed: int
+    expected: int
+    elapsed_s: float
+
+
+def launch(
+    spec: RunSpec,
+    *,
+    audit_config: str = "",
+    hooks: Sequence[Hook] = (),
+    on_progress: Callable[[Status], None] = lambda status: None,
+) -> Run:
+    """Run `spec` in a child process and return its finished Run.
+
+    `audit_config` is a compliance test's text for LoadGen; hooks are context managers opened with the run's folder
+    around the child. Raises BadInput for what can be mended before a run (nothing is left behind), RunFailed for a
+    run that failed, hung or was killed.
+    """
+    if spec.output.exists():
+        raise BadInput(f"{spec.output} exists: choose another --output; a finished run is never overwritten.")
+    folder = _fresh(spec.output)
+    try:
+        _write_json(folder / "spec.json", {**asdict(spec), "output": str(folder)})
+        if audit_config:
+            (folder / "audit.config").write_text(audit_config, encoding="utf-8")
+        started = datetime.now(UTC)
+        with ExitStack() as stack:
+            for hook in hooks:
+                stack.enter_context(hook(folder))
+            memory = _watch(folder, spec, on_progress)
+        _finish(folder, spec, started, memory)
+    except BadInput:
+        shutil.rmtree(folder)
+        raise
+    except BaseException as error:
+        raise _failed(folder, spec, error) from error
+    os.replace(folder, spec.output)
+    return Run(spec.output)
+
+
+def _fresh(output: Path) -> Path:
+    folder = output.with_name(f".{output.name}.partial")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir()
+    except OSError as error:
+        raise BadInput(f"cannot write {output}: {error.strerror}; choose another --output.") from error
+    return folder
+
+
+def _watch(folder: Path, spec: RunSpec, on_progress: Callable[[Status], None]) -> dict[str, int | None]:
+    """Start the child, follow it to its end, kill it where it hangs; returns its peak memory in bytes."""
+    counters = Counters(folder / "progress.bin", create=True)
+    command = [sys.executable, "-m", "loadgen_harness.child", str(folder)]
+    with (folder / "child.log").open("wb") as log:
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    try:
+        device = _follow(child, counters, spec, on_progress)
+    finally:
+        _kill(child)
+        counters.close()
+    if child.returncode != 0:
+        raise _cause(folder, child.returncode)
+    own = json.loads((folder / "child.json").read_text(encoding="utf-8"))
+    return {"host_peak_bytes": own["host_peak_bytes"], "device_peak_bytes": device}
+
+
+def _follow(
+    child: subprocess.Popen[bytes], counters: Counters, spec: RunSpec, on_progress: Callable[[Status], None]
+) -> int | None:
+    begun = changed = time.monotonic()
+    seen: tuple[Phase, int, int, int] | None = None
+    memory = system.DeviceMemory(child.pid)
+    while child.poll() is None:
+        now, state = time.monotonic(), counters.read()
+        if state != seen:
+            seen, changed = state, now
+        if now - changed > spec.hang_timeout_s:
+            raise RunFailed(
+                f"nothing happened for {spec.hang_timeout_s:g} s while {state[0].name.lower()} "
+                f"({state[2]} of {state[1]} issued samples completed): the run was stopped; "
+                "look for a deadlock in the backend, or raise --hang-timeout."
+            )
+        on_progress(Status(*state, elapsed_s=now - begun))
+        memory.sample()
+        time.sleep(POLL_S)
+    return memory.peak_bytes
+
+
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is None:
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def _cause(folder: Path, code: int) -> errors.SuiteError:
+    """The child's own account of its end, or the signal that ended it."""
+    try:
+        account = json.loads((folder / "error.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        what = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return RunFailed(f"the LoadGen process {what}")
+    if account["kind"] == "input":
+        return BadInput(account["message"])
+    return RunFailed(account["message"])
+
+
+def _failed(folder: Path, spec: RunSpec, error: BaseException) -> BaseException:
+    """Keep the folder of a failed run for inspection and say where it is."""
+    kept = spec.output.with_name(f"{spec.output.name}.failed")
+    if kept.exists():
+        shutil.rmtree(kept)
+    os.replace(folder, kept)
+    if isinstance(error, RunFailed):
+        return RunFailed(f"{error} (log kept in {kept / 'child.log'})")
+    return error
+
+
+def _finish(folder: Path, spec: RunSpec, started: datetime, memory: Mapping[str, int | None]) -> None:
+    """Check that LoadGen finished, drop scratch files, write run.json last."""
+    if not Run(folder).finished:
+        raise RunFailed("LoadGen ended without a result in its log")
+    child = json.loads((folder / "child.json").read_text(encoding="utf-8"))
+    for name in SCRATCH:
+        (folder / name).unlink(missing_ok=True)
+    record = {
+        "format": FORMAT,
+        **{key: child[key] for key in sorted(child) if key != "host_peak_bytes"},
+        "spec": {**asdict(spec), "output": spec.output.name},
+        "round": spec.round,
+        "memory": dict(memory),
+        "system": system.describe(),
+        "command": sys.argv,
+        "started": started.isoformat(timespec="milliseconds"),
+        "wall_s": round((datetime.now(UTC) - started).total_seconds(), 3),
+        "digests": digests(folder),
+    }
+    _write_json(folder / "run.json", record)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file below `folder` but run.json, by relative name."""
+    found: dict[str, str] = {}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "run.json"):
+        with path.open("rb") as file:
+            found[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def _write_json(path: Path, data: Mapping[str, Any]) -> None:
+    temporary = path.with_name(f"{path.name}.partial")
+    temporary.write_text(json.dumps(data, indent=1, default=str) + "\n", encoding="utf-8")
+    os.replace(temporary, path)

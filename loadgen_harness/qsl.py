@@ -1,0 +1,48 @@
+"""The query sample library: the data set as LoadGen sees it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+
+class QuerySampleLibrary(ABC):
+    """Reads samples by index and keeps those in RAM that LoadGen asked for.
+
+    Subclasses are named `QSL`, live in `benchmarks/<task>/qsl.py` and are made as `QSL(variant, data_dir)`; they call
+    `super().__init__(total_count=…, performance_count=…)`.
+    """
+
+    def __init__(self, *, total_count: int, performance_count: int) -> None:
+        """State how many samples exist and how many must fit into RAM at once."""
+        self.total_count = total_count
+        self.performance_count = min(performance_count or total_count, total_count)
+        self._ram: dict[int, Any] = {}
+
+    @abstractmethod
+    def read(self, index: int) -> Any:
+        """Sample `index`, pre-processed as far as the rules allow untimed."""
+
+    def read_many(self, indices: Sequence[int]) -> list[Any]:
+        """Several samples; override where the data can be read faster together."""
+        return [self.read(index) for index in indices]
+
+    def label(self, index: int) -> Any:
+        """The ground truth of sample `index`; raises NotImplementedError for data without labels."""
+        raise NotImplementedError
+
+    def load(self, indices: Sequence[int]) -> None:
+        """Bring samples into RAM (LoadGen's LoadSamplesToRam, untimed)."""
+        fresh = [index for index in dict.fromkeys(indices) if index not in self._ram]
+        self._ram.update(zip(fresh, self.read_many(fresh), strict=True))
+
+    def unload(self, indices: Sequence[int]) -> None:
+        """Let samples go (LoadGen's UnloadSamplesFromRam)."""
+        for index in indices:
+            self._ram.pop(index, None)
+
+    def get(self, indices: Sequence[int]) -> list[Any]:
+        """Samples from RAM, in the order asked for; the hot path's only read."""
+        ram = self._ram
+        return [ram[index] for index in indices]

@@ -1,0 +1,75 @@
+"""A folder is a registry: a module's file name is the plug-in's name, and it defines one agreed symbol."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+from loadgen_harness.errors import MissingDependency, UnknownName
+
+ENTRY_POINTS = "loadgen_harness.plugins"  # third parties: `name = "package.module"` with the symbols below
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of plug-in: what people call it, the package that holds it, the symbol a module defines."""
+
+    title: str
+    package: str
+    symbol: str
+
+
+BENCHMARKS = Kind("benchmark", "benchmarks", "BENCHMARK")
+BACKENDS = Kind("backend", "loadgen_harness.backends", "BACKEND")
+WORKERS = Kind("worker", "loadgen_harness.workers", "WORKER")
+METERS = Kind("meter", "power.meters", "METER")
+TESTS = Kind("compliance test", "audit.compliance", "TEST")
+
+
+def names(kind: Kind) -> list[str]:
+    """All plug-ins of one kind, without importing any of them."""
+    package = importlib.import_module(kind.package)
+    own = {module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")}
+    return sorted(own | _foreign(kind).keys())
+
+
+def load(kind: Kind, name: str) -> Any:
+    """The symbol that plug-in `name` defines; raises UnknownName or MissingDependency."""
+    if name not in names(kind):
+        raise UnknownName(kind.title, name, names(kind))
+    path = _foreign(kind).get(name, f"{kind.package}.{name}")
+    return getattr(_import(path, f"{kind.title} {name}"), kind.symbol)
+
+
+def part(benchmark: str, module: str) -> Any:
+    """A benchmark's module `qsl`, `sut` or `accuracy`, imported only now."""
+    path = _foreign(BENCHMARKS).get(benchmark, f"{BENCHMARKS.package}.{benchmark}")
+    return _import(f"{path}.{module}", f"benchmark {benchmark}")
+
+
+def _import(path: str, what: str) -> Any:
+    try:
+        return importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").split(".")[0]
+        if not missing or path.startswith(missing):
+            raise
+        raise MissingDependency(what, PACKAGES.get(missing, missing)) from error
+
+
+def _foreign(kind: Kind) -> dict[str, str]:
+    """Plug-ins of other distributions: entry points named `<kind>.<name>`."""
+    prefix = f"{kind.symbol.lower()}."
+    points = metadata.entry_points(group=ENTRY_POINTS)
+    return {point.name.removeprefix(prefix): point.value for point in points if point.name.startswith(prefix)}
+
+
+PACKAGES = {  # import name -> pip requirement, where the two differ
+    "mlperf_loadgen": "mlcommons-loadgen==6.0.17",
+    "pynvml": "nvidia-ml-py",
+    "rouge_score": "rouge-score",
+    "absl": "absl-py",
+}

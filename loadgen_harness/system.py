@@ -1,0 +1,132 @@
+"""What this machine is, as far as it can be seen without asking: facts for run.json and the official system file."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+UNSEEN = "N/A"
+SMI_PERIOD_S = 2.0
+
+KEYS = (  # the 35 keys that the official checker wants in systems/<system>.json, in its order
+    "division submitter status system_name number_of_nodes host_processor_model_name host_processors_per_node "
+    "host_processor_core_count host_processor_frequency host_processor_caches host_processor_interconnect "
+    "host_memory_capacity host_memory_configuration host_storage_capacity host_storage_type host_networking "
+    "host_networking_topology host_network_card_count accelerators_per_node accelerator_model_name "
+    "accelerator_memory_capacity accelerator_frequency accelerator_host_interconnect accelerator_interconnect "
+    "accelerator_interconnect_topology accelerator_memory_configuration accelerator_on-chip_memories cooling framework "
+    "operating_system other_software_stack system_type system_type_detail hw_notes sw_notes"
+).split()
+
+
+@functools.cache
+def describe() -> dict[str, str]:
+    """The keys of the official system description that can be seen from here, and the kernel beside them."""
+    return {**_processor(), **_memory(), **_storage(), **_accelerators(), **_software()}
+
+
+def official(*, submitter: str, division: str, system_name: str, system_type: str, framework: str) -> dict[str, str]:
+    """All 35 keys: what can be seen, what was given, and N/A for what a person must add."""
+    given = {
+        "submitter": submitter,
+        "division": division,
+        "system_name": system_name,
+        "system_type": system_type,
+        "framework": framework,
+        "status": "available",
+        "number_of_nodes": "1",
+        "hw_notes": "",
+        "sw_notes": "",
+        "system_type_detail": "",
+        "other_software_stack": f"Python {platform.python_version()}",
+    }
+    seen = describe()
+    return {key: given.get(key, seen.get(key, UNSEEN)) for key in KEYS}
+
+
+def _processor() -> dict[str, str]:
+    fields = _cpuinfo()
+    sockets = len({value for key, value in fields if key == "physical id"}) or 1
+    names = [value for key, value in fields if key == "model name"]
+    caches = [value for key, value in fields if key == "cache size"]
+    top = _read("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq")
+    return {
+        "host_processor_model_name": names[0] if names else platform.processor() or UNSEEN,
+        "host_processors_per_node": str(sockets),
+        "host_processor_core_count": str(os.cpu_count() or 1),
+        "host_processor_frequency": f"{int(top) / 1e6:.2f} GHz" if top.isdigit() else "",
+        "host_processor_caches": caches[0] if caches else "",
+        "host_processor_interconnect": "",
+        "scaling_governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+    }
+
+
+def _cpuinfo() -> list[tuple[str, str]]:
+    lines = _read("/proc/cpuinfo").splitlines()
+    return [(key.strip(), value.strip()) for key, _, value in (line.partition(":") for line in lines)]
+
+
+def _memory() -> dict[str, str]:
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {"host_memory_capacity": f"{pages / 2**30:.0f} GiB", "host_memory_configuration": UNSEEN}
+
+
+def _storage() -> dict[str, str]:
+    return {"host_storage_capacity": f"{shutil.disk_usage('/').total / 1e9:.0f} GB", "host_storage_type": UNSEEN}
+
+
+def _software() -> dict[str, str]:
+    release = dict(line.partition("=")[::2] for line in _read("/etc/os-release").splitlines())
+    name = release.get("PRETTY_NAME", platform.system()).strip('"')
+    return {"operating_system": name, "kernel": platform.release()}
+
+
+def _accelerators() -> dict[str, str]:
+    rows = _smi("gpu", "name,memory.total,clocks.max.sm")
+    if not rows:
+        return {"accelerators_per_node": "0", "accelerator_model_name": UNSEEN, "accelerator_memory_capacity": UNSEEN}
+    return {
+        "accelerators_per_node": str(len(rows)),
+        "accelerator_model_name": rows[0][0],
+        "accelerator_memory_capacity": f"{float(rows[0][1]) / 1024:.0f} GiB",
+        "accelerator_frequency": f"{rows[0][2]} MHz",
+    }
+
+
+class DeviceMemory:
+    """Peak GPU memory of one process as nvidia-smi sees it; None where there is no NVIDIA GPU."""
+
+    def __init__(self, pid: int) -> None:
+        """Watch process `pid`."""
+        self._pid, self._next = pid, 0.0
+        self.peak_bytes: int | None = None
+
+    def sample(self) -> None:
+        """Look, at most every SMI_PERIOD_S seconds."""
+        if time.monotonic() < self._next or not shutil.which("nvidia-smi"):
+            return
+        self._next = time.monotonic() + SMI_PERIOD_S
+        used = [int(row[1]) for row in _smi("compute-apps", "pid,used_memory") if row[0] == str(self._pid)]
+        if used:
+            self.peak_bytes = max(self.peak_bytes or 0, sum(used) << 20)
+
+
+def _smi(what: str, fields: str) -> list[list[str]]:
+    """Rows of an nvidia-smi query, none where it is absent or fails."""
+    if not shutil.which("nvidia-smi"):
+        return []
+    command = ["nvidia-smi", f"--query-{what}={fields}", "--format=csv,noheader,nounits"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    return [[cell.strip() for cell in line.split(",")] for line in answer.stdout.splitlines() if line.strip()]
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""

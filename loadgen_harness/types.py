@@ -1,0 +1,258 @@
+"""The nouns of the suite as frozen records, in MLPerf's own words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from loadgen_harness.errors import UnknownName
+
+
+class _Name(str, Enum):
+    """A string enum in MLPerf's spelling whose look-up suggests the nearest name."""
+
+    __test__ = False
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+    @classmethod
+    def _missing_(cls, value: object) -> _Name:
+        for member in cls:
+            if str(value).lower() == member.value.lower():
+                return member
+        raise UnknownName(cls.__name__.lower(), str(value), [m.value for m in cls])
+
+
+class Scenario(_Name):
+    """How queries arrive; Interactive is LoadGen's Server under other limits and another model name."""
+
+    SINGLE_STREAM = "SingleStream"
+    MULTI_STREAM = "MultiStream"
+    SERVER = "Server"
+    INTERACTIVE = "Interactive"
+    OFFLINE = "Offline"
+
+    @property
+    def loadgen(self) -> str:
+        """The scenario as LoadGen knows it."""
+        return "Server" if self is Scenario.INTERACTIVE else self.value
+
+
+class TestMode(_Name):
+    """What LoadGen measures in one run."""
+
+    __test__ = False
+    SUBMISSION = "SubmissionRun"
+    ACCURACY = "AccuracyOnly"
+    PERFORMANCE = "PerformanceOnly"
+    FIND_PEAK = "FindPeakPerformance"
+
+
+class Division(_Name):
+    """Which rules a result obeys."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    NETWORK = "network"
+
+
+class SystemType(_Name):
+    """Which suite a system is submitted to."""
+
+    DATACENTER = "datacenter"
+    EDGE = "edge"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One accuracy metric of a task: how it is named, printed and directed.
+
+    `pattern` is the line of accuracy.txt, a format string of `value` (and `correct`, `n` for proportions).
+    """
+
+    name: str
+    unit: str = ""
+    higher_is_better: bool = True
+    pattern: str = ""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A measured accuracy: value with its 95 % interval and the number of samples behind it."""
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    n: int
+    method: str  # "Wilson", "bootstrap (1000)", "exact"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What one scenario, mode or compliance test of a benchmark really runs: LoadGen's model name, data, counts."""
+
+    model_name: str
+    split: str = ""
+    total_count: int = 0
+    performance_count: int = 0
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What a task *is*; what a year's rules demand of it stands in the Round.
+
+    `variants` maps "" (the default), a scenario, a mode or a test name to a Variant; the most specific wins, and a
+    Variant's zero count means the round's.
+    """
+
+    name: str
+    title: str
+    checker_name: str
+    variants: Mapping[str, Variant]
+    metrics: tuple[Metric, ...]
+    sample: str
+    response_dtype: str
+    backends: tuple[str, ...]
+    precisions: tuple[str, ...]
+    assets: tuple[str, ...] = ()
+    token: str = ""
+    requirements: tuple[str, ...] = ()
+    model: Mapping[str, str] = field(default_factory=dict)  # precision -> file relative to the package or "asset:file"
+    input_dtype: str = "fp32"
+    synthetic: bool = False
+    license: str = ""
+
+    @property
+    def streaming(self) -> bool:
+        """Whether it reports first tokens and token counts."""
+        return bool(self.token)
+
+    def variant(self, scenario: Scenario, mode: TestMode, test: str = "", round_: Round | None = None) -> Variant:
+        """The Variant for this run, its zero counts filled in from the round."""
+        chosen = next(self.variants[key] for key in (test, scenario.value, mode.value, "") if key in self.variants)
+        limits = round_.limits(self.name, scenario) if round_ else Limits()
+        return Variant(
+            model_name=chosen.model_name,
+            split=chosen.split,
+            total_count=chosen.total_count or limits.accuracy_sample_count,
+            performance_count=chosen.performance_count or limits.performance_sample_count,
+        )
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a round demands of one accuracy metric; `upper` bounds it from above where the rules do.
+
+    No `scenarios` means all of them.
+    """
+
+    metric: str
+    target: float
+    reference: float
+    higher_is_better: bool = True
+    upper: float | None = None
+    note: str = ""
+    scenarios: tuple[Scenario, ...] = ()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a round demands of one benchmark in one scenario; None and 0 mean that nothing is demanded."""
+
+    min_duration_ms: int = 0
+    min_query_count: int = 0
+    percentile: float = 0.0
+    target_latency_ms: float | None = None
+    ttft_ms: float | None = None
+    tpot_ms: float | None = None
+    samples_per_query: int = 0
+    performance_sample_count: int = 0
+    accuracy_sample_count: int = 0
+    equal_issue: bool = False
+    token_latencies: bool = False
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Scenarios that a benchmark must and may be submitted in for one system type."""
+
+    required: tuple[Scenario, ...] = ()
+    optional: tuple[Scenario, ...] = ()
+    any_of: tuple[Scenario, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a round demands of one benchmark."""
+
+    targets: tuple[Target, ...]
+    limits: Mapping[Scenario, Limits]
+    suites: Mapping[str, Suite]
+    tests: tuple[str, ...] = ()
+    test_settings: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    user_conf: Mapping[Scenario, Mapping[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """LoadGen's three random seeds, new every round."""
+
+    qsl: int
+    sample_index: int
+    schedule: int
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round's rules, read from `audit/rounds/<name>.toml`."""
+
+    name: str
+    seeds: Seeds
+    benchmarks: Mapping[str, Rules]
+    checker_version: str = ""
+    accuracy_scenarios: tuple[Scenario, ...] = ()
+    source: str = ""
+
+    def rules(self, benchmark: str) -> Rules:
+        """The demands on one benchmark; raises UnknownName where the round does not know it."""
+        if benchmark not in self.benchmarks:
+            raise UnknownName(f"benchmark in round {self.name}", benchmark, self.benchmarks)
+        return self.benchmarks[benchmark]
+
+    def limits(self, benchmark: str, scenario: Scenario) -> Limits:
+        """The demands on one benchmark in one scenario; raises UnknownName for a scenario without any."""
+        limits = self.rules(benchmark).limits
+        if scenario not in limits:
+            raise UnknownName(f"scenario of {benchmark} in round {self.name}", scenario.value, [s.value for s in limits])
+        return limits[scenario]
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Everything one LoadGen run needs; written to the run folder as JSON for the child process.
+
+    `options` go to the backend, `overrides` are user.conf keys without their prefix ("target_qps": 120).
+    """
+
+    benchmark: str
+    backend: str
+    scenario: Scenario
+    mode: TestMode
+    output: Path
+    round: str = "mini"
+    division: Division = Division.CLOSED
+    test: str = ""
+    device: str = "cpu"
+    precision: str = ""
+    worker: str = ""
+    max_batch: int = 1
+    max_wait_ms: float = 0.0
+    options: Mapping[str, str] = field(default_factory=dict)
+    overrides: Mapping[str, float] = field(default_factory=dict)
+    user_conf: Path | None = None
+    data_dir: Path | None = None
+    hang_timeout_s: float = 120.0

@@ -1,0 +1,1 @@
+"""How much energy did it take?"""

@@ -1,0 +1,109 @@
+"""What makes a power measurement unusable: pure checks that yield Faults, for the audit to judge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from power.integral import counted, integrate, merged
+from power.measurement import Measurement
+
+FEWEST = 3
+GAP = 5.0  # intervals
+APART = 0.05
+AGAIN = "repeat the run with power measurement"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong with a power measurement: where, what was found, what was wanted, what to do."""
+
+    file: str
+    key: str
+    found: str
+    wanted: str
+    fix: str
+
+
+def faults(measurement: Measurement, window: tuple[float, float] | None) -> Iterator[Fault]:
+    """Everything that forbids a number from this measurement in LoadGen's window (UTC seconds)."""
+    here = measurement.file
+    for damage in measurement.damage:
+        yield Fault(here, "samples", damage, "a readable sample log", AGAIN)
+    if window is None:
+        fix = "measure a performance run that ends naturally"
+        yield Fault("mlperf_log_detail.txt", "power_begin", "missing", "power_begin and power_end", fix)
+        return
+    begin, end = window
+    if not end > begin:
+        yield Fault("mlperf_log_detail.txt", "power_end", f"{end - begin:g} s after power_begin", "a window", AGAIN)
+        return
+    wrong = list(_values(measurement))
+    yield from wrong
+    coverage = list(_coverage(measurement, begin, end))
+    yield from coverage
+    yield from _clock(measurement)
+    if not wrong and not coverage:
+        yield from _counter(measurement, begin, end)
+
+
+def _values(measurement: Measurement) -> Iterator[Fault]:
+    here, watts, joules = measurement.file, measurement.watts, measurement.joules
+    bad = ~np.isfinite(watts) | (watts < 0)
+    if bad.any():
+        found = f"{int(bad.sum())} of {len(watts)} samples, the first {watts[bad][0]:g} W"
+        yield Fault(here, "watts", found, "finite watts, none negative", "check the meter, then repeat the run")
+    if not np.isfinite(measurement.times_s).all():
+        yield Fault(here, "utc_s", "a time that is no number", "UTC seconds", AGAIN)
+    if joules is None and any(sample.joules is not None for sample in measurement.samples):
+        yield Fault(here, "joules", "missing in some samples", "a count in every sample", AGAIN)
+    if joules is not None and not (np.isfinite(joules).all() and (np.diff(joules) >= 0).all()):
+        yield Fault(here, "joules", "a count that falls or is no number", "a count that never falls", AGAIN)
+
+
+def _coverage(measurement: Measurement, begin: float, end: float) -> Iterator[Fault]:
+    here = measurement.file
+    times = np.unique(measurement.times_s)
+    inside = times[(times >= begin) & (times <= end)]
+    if len(inside) < FEWEST:
+        fix = "run longer or sample more often"
+        yield Fault(here, "samples", f"{len(inside)} in LoadGen's window", f"at least {FEWEST}", fix)
+    if not len(times) or times[0] > begin or times[-1] < end:
+        spans = f"{times[0] - begin:+.2f} s to {times[-1] - begin:+.2f} s" if len(times) else "no sample"
+        fix = "let the sampler start before and end after the run (see power/sampler.log), with UTC clocks in step"
+        yield Fault(here, "utc_s", f"{spans} after power_begin", f"+0 s to {end - begin:+.2f} s covered", fix)
+        return
+    first = np.searchsorted(times, begin, side="right") - 1
+    last = np.searchsorted(times, end, side="left")
+    gap = float(np.diff(times[first : last + 1]).max(initial=0.0))
+    limit = GAP * measurement.interval_s
+    if gap > limit:
+        fix = "free a CPU for the sampler, then repeat the run"
+        yield Fault(here, "utc_s", f"a gap of {gap:.2f} s", f"at most {limit:.2f} s ({GAP:g} intervals)", fix)
+
+
+def _clock(measurement: Measurement) -> Iterator[Fault]:
+    """The wall clock must not be set while it is compared with LoadGen's stamps."""
+    samples = measurement.samples
+    offsets = np.array([sample.utc_s - sample.monotonic_ns / 1e9 for sample in samples])
+    step = float(np.abs(np.diff(offsets)).max(initial=0.0))
+    limit = max(measurement.interval_s, 0.05)
+    if step > limit:
+        found = f"the clock was set by {step:.2f} s"
+        yield Fault(measurement.file, "utc_s", found, f"steps below {limit:.2f} s", "synchronise it before the run")
+
+
+def _counter(measurement: Measurement, begin: float, end: float) -> Iterator[Fault]:
+    """Count and integral must agree, but for the lag of watts that are means over the last `averaging_s`."""
+    times, joules = measurement.times_s, measurement.joules
+    if joules is None:
+        return
+    count = counted(times, joules, begin, end)
+    total = integrate(times, measurement.watts, begin, end)
+    _, watts = merged(times, measurement.watts)
+    lag = measurement.averaging_s * float(np.ptp(watts))
+    if abs(count - total) > APART * max(count, total) + lag:
+        found = f"counter {count:.4g} J, watts integrated {total:.4g} J"
+        yield Fault(measurement.file, "joules", found, f"at most {APART:.0%} apart", "check the meter and its driver")

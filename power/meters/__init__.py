@@ -1,0 +1,1 @@
+"""Power meters, one module each; each defines METER."""

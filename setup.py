@@ -1,0 +1,75 @@
+"""What pip needs to know: metadata, one extras line per backend, meter and task family, the console scripts."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+PACKAGES = ["loadgen_harness", "benchmarks", "audit", "power", "submissions"]
+
+# Lower bounds are the versions this suite was tested with; LoadGen is pinned because its logs are the result.
+EXTRAS = {
+    "onnxruntime": ["onnxruntime>=1.31"],
+    "llamacpp": ["xllamacpp>=2026.10"],
+    "nvml": ["nvidia-ml-py>=13.615"],
+    "text": ["tokenizers>=0.23"],
+    "llm": ["rouge-score>=0.1.2"],
+    "torch": ["torch>=2.13"],
+    "tensorrt": ["tensorrt"],  # never run here, so no bound is claimed
+}
+DEMO = [line for name in ("onnxruntime", "llamacpp", "nvml", "text", "llm") for line in EXTRAS[name]]
+LINT = ["ruff>=0.17.6", "mypy>=2.4"]
+CHECK = [
+    "pytest>=9.2",
+    "pytest-timeout>=2.4",
+    "hypothesis>=6.170",
+    "ruff>=0.17.6",
+    "mypy>=2.4",
+    "pyyaml>=6.0",
+    "onnx>=1.23",
+]
+
+
+def version() -> str:
+    """The one place that states it is loadgen_harness/__init__.py."""
+    found = re.search(r'^__version__ = "([^"]+)"', (ROOT / "loadgen_harness/__init__.py").read_text("utf-8"), re.M)
+    if not found:
+        raise SystemExit("loadgen_harness/__init__.py states no __version__.")
+    return found[1]
+
+
+setup(
+    name="loadgen-harness",
+    version=version(),
+    description="An MLPerf-style inference benchmark suite: from a model to an audited, measured result.",
+    long_description=(ROOT / "README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11,<3.14",
+    packages=find_packages(include=[pattern for name in PACKAGES for pattern in (name, f"{name}.*")]),
+    package_data={
+        "audit": ["rounds/*.toml"],
+        "benchmarks": [f"**/*.{kind}" for kind in ("onnx", "json", "jsonl", "toml", "txt", "md", "npz")],
+        "submissions": ["templates/*"],
+    },
+    install_requires=[
+        "numpy>=2.4",
+        "mlcommons-loadgen==6.0.17",
+        "absl-py>=2.5",
+        "rich>=15.0",
+        "psutil>=7.2",
+        "jinja2>=3.1.6",
+    ],
+    extras_require={
+        **EXTRAS,
+        "demo": DEMO,
+        "test": [*DEMO, *CHECK],
+        "all": sorted({line for lines in EXTRAS.values() for line in lines}),
+    },
+    entry_points={
+        "console_scripts": ["loadgen-harness = loadgen_harness.cli:entry", "lgh = loadgen_harness.cli:entry"],
+    },
+    zip_safe=False,
+)

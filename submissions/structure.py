@@ -1,0 +1,106 @@
+"""What a tree's files must look like, whatever they say: names, sizes, links, emptiness; and the submitter's own files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from audit.finding import Finding, Severity
+from loadgen_harness.types import Division
+from submissions import layout
+from submissions.system import faults
+
+MAX_BYTES = 50_000_000
+ROOT_FILES = (".md", ".pdf")
+LEFT_OVERS = ("__pycache__", "ptd_out.txt")
+
+
+def error(check: str, file: Path | str, what: tuple[str, str, str], clause: str, fix: str) -> Finding:
+    """A Finding that rejects the result; `what` is (key, found, wanted)."""
+    key, found, wanted = what
+    return Finding(check, Severity.ERROR, str(file), key, found, wanted, clause, fix)
+
+
+def files(tree: Path) -> Iterator[Finding]:
+    """Faults in names, sizes and kinds of everything in the tree (the old checker's and the repository's rules)."""
+    for path in sorted(tree.rglob("*")):
+        found = _oddity(path)
+        if found:
+            what, wanted, fix = found
+            yield error("files", path.relative_to(tree), ("path", what, wanted), "v6.1 §13 repository checks", fix)
+    for path in sorted(tree.iterdir()) if tree.is_dir() else []:
+        allowed = path.name in {each.value for each in Division} if path.is_dir() else path.suffix in ROOT_FILES
+        if not allowed and not path.name.startswith("."):
+            what = ("path", "neither a division nor a document", "closed, open, network, *.md, *.pdf")
+            yield error("files", path.name, what, "v6.1 §2 root", "move it out of the submission")
+
+
+def submitter(home: layout.SubmitterFolder, tree: Path) -> Iterator[Finding]:
+    """Faults in what a submitter has once: sources, calibration, system descriptions, model mapping."""
+    name = home.path.relative_to(tree)
+    if not home.sources.is_dir():
+        what = ("src", "missing", "the source code")
+        yield error("structure", name / "src", what, "v6.1 §2 src/", "add src/<benchmark>/README.md and the code")
+    closed = home.division != Division.OPEN.value
+    if closed and not any(path.is_file() for path in home.calibrations):
+        what = ("calibration.md", "missing", "how weights were calibrated")
+        yield error("structure", name, what, "v6.1 §2 calibration.md", "add documentation/calibration.md")
+    for folder in layout.folders(home.results):
+        yield from system(home, folder.name, tree)
+    described = {path.stem for path in home.systems.glob("*.json")} if home.systems.is_dir() else set()
+    for ghost in sorted(described - {folder.name for folder in layout.folders(home.results)}):
+        what = ("system", "no results", "results of every system described")
+        path = home.system(ghost).relative_to(tree)
+        yield error("structure", path, what, "v6.1 §12 systems without results", "remove the description")
+
+
+def system(home: layout.SubmitterFolder, name: str, tree: Path) -> Iterator[Finding]:
+    """Faults in one system's description: presence, 35 keys, names that agree with the folders."""
+    path = home.system(name)
+    described, fault = document(path)
+    if described is None:
+        yield error("system", path.relative_to(tree), ("file", fault, "JSON"), "v6.1 §3.1", "write the file again")
+        return
+    clause, fix = "v6.1 §3.1 systems/<system>.json", "correct the key"
+    for what in faults(described):
+        yield error("system", path.relative_to(tree), what, clause, fix)
+    for key, wanted in (("division", home.division), ("submitter", home.submitter)):
+        if key in described and str(described[key]).lower() != wanted.lower():
+            what = (key, repr(described[key]), repr(wanted))
+            yield error("system", path.relative_to(tree), what, f"{clause}: as the folder", fix)
+
+
+def document(path: Path) -> tuple[dict[str, Any] | None, str]:
+    """A JSON object and no fault, or None and what is wrong with the file."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None, "missing"
+    except (OSError, ValueError, RecursionError) as reason:
+        return None, f"unreadable ({reason})"
+    return (content, "") if isinstance(content, dict) else (None, f"a {type(content).__name__}, not an object")
+
+
+def mapping(home: layout.SubmitterFolder) -> Mapping[str, str]:
+    """Custom model names of the open division, empty where the file is missing or damaged."""
+    content, _ = document(home.model_mapping)
+    return {name: target for name, target in (content or {}).items() if isinstance(target, str)}
+
+
+def _oddity(path: Path) -> tuple[str, str, str] | None:
+    """What is wrong with one path: (found, wanted, fix)."""
+    if path.is_symlink():
+        return "a link", "a file", "replace the link by what it points to"
+    if path.name.startswith("."):
+        return "a hidden name", "no dot files", "remove it"
+    if any(letter.isspace() for letter in path.name):
+        return "a blank in the name", "names without blanks", "rename it"
+    if path.name in LEFT_OVERS or path.name.endswith(".partial"):
+        return "a left-over", "no left-overs", "remove it"
+    if path.is_dir():
+        return None if any(path.iterdir()) else ("an empty folder", "files in it", "remove it")
+    if path.stat().st_size > MAX_BYTES:
+        return f"{path.stat().st_size / 1e6:.0f} MB", "50 MB at most", "leave it out"
+    return None

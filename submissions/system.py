@@ -1,0 +1,107 @@
+"""`systems/<system>.json` and `measurements.json`: which keys the rules want, and how missing ones are filled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from loadgen_harness.errors import BadInput
+
+NOT_APPLICABLE = "N/A"
+Fault = tuple[str, str, str]  # key, found, wanted
+STATUSES = ("available", "preview", "rdi")
+SYSTEM_TYPES = ("datacenter", "edge", "datacenter,edge", "edge,datacenter")
+COUNTS = ("number_of_nodes", "accelerators_per_node")  # the official checker dies of a text here
+
+# Keys that may be empty.
+OPTIONAL = (
+    "host_processor_frequency",
+    "host_processor_caches",
+    "host_processor_interconnect",
+    "accelerator_frequency",
+    "accelerator_interconnect_topology",
+    "accelerator_on-chip_memories",
+    "hw_notes",
+    "sw_notes",
+    "system_type_detail",
+)
+# Keys for which "N/A" says nothing about the result: they must be given.
+TOLD = (
+    "division",
+    "submitter",
+    "status",
+    "system_name",
+    "system_type",
+    "number_of_nodes",
+    "host_processor_model_name",
+    "host_processors_per_node",
+    "host_processor_core_count",
+    "host_memory_capacity",
+    "accelerators_per_node",
+    "framework",
+    "operating_system",
+)
+# Keys that must not be empty but may be "N/A".
+FILLED = (
+    "host_memory_configuration",
+    "host_storage_capacity",
+    "host_storage_type",
+    "host_networking",
+    "host_networking_topology",
+    "host_network_card_count",
+    "accelerator_model_name",
+    "accelerator_memory_capacity",
+    "accelerator_host_interconnect",
+    "accelerator_interconnect",
+    "accelerator_memory_configuration",
+    "cooling",
+    "other_software_stack",
+)
+MEANINGFUL = TOLD + FILLED
+REQUIRED = MEANINGFUL + OPTIONAL
+MEASUREMENTS = (
+    "input_data_types",
+    "retraining",
+    "starting_weights_filename",
+    "weight_data_types",
+    "weight_transformations",
+)
+
+
+def complete(described: Mapping[str, Any]) -> dict[str, str]:
+    """A description with all 35 keys as text; raises BadInput for keys that only the submitter can tell.
+
+    `is_network` is left out: any text in it makes the checker demand 13 more keys.
+    """
+    text = {key: "" if value is None else str(value).strip() for key, value in described.items() if key != "is_network"}
+    missing = [key for key in TOLD if not text.get(key)]
+    if missing:
+        raise BadInput(f"the system description lacks {', '.join(missing)}: add them to the file given as --system.")
+    filled = {key: text.get(key) or NOT_APPLICABLE for key in FILLED}
+    wrong = next(faults({**dict.fromkeys(OPTIONAL, ""), **text, **filled}), None)
+    if wrong:
+        key, found, wanted = wrong
+        raise BadInput(f"the system description says {key} = {found}: write {wanted}.")
+    ordered = {key: {**text, **filled}.get(key, "") for key in REQUIRED}
+    return ordered | {key: value for key, value in text.items() if key not in ordered}
+
+
+def faults(system: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yields (key, found, wanted) for every rule of the file that a description breaks (rules 3.1)."""
+    for key in REQUIRED:
+        if key not in system:
+            yield key, "missing", "the key"
+        elif key in MEANINGFUL and not system[key]:
+            yield key, repr(system[key]), 'a meaningful text ("0" and "N/A" are, 0 and "" are not)'
+        elif key in COUNTS and not str(system[key]).isdigit():
+            yield key, repr(system[key]), "a whole number"
+    yield from _choice(system, "status", STATUSES)
+    yield from _choice(system, "system_type", SYSTEM_TYPES)
+    if system.get("is_network"):
+        yield "is_network", repr(system["is_network"]), "no such key outside the network division"
+
+
+def _choice(system: Mapping[str, Any], key: str, allowed: tuple[str, ...]) -> Iterator[Fault]:
+    value = system.get(key)
+    if value and (str(value).lower() if key == "status" else value) not in allowed:
+        yield key, repr(value), f"one of {', '.join(map(repr, allowed))}"

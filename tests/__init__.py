@@ -1,0 +1,1 @@
+"""Tests mirror the folders; `fakes.py` holds real small classes, `golden/` real LoadGen folders."""
