@@ -69,9 +69,9 @@ class Case:
         return self.run.scenario == "Server"
 
     def number(self, key: str) -> float | None:
-        """A number of the log, None where it is missing or none."""
+        """A number (or flag, as 0 or 1) of the log, None where it is missing or none."""
         value = self.log.get(key)
-        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+        return value if isinstance(value, int | float) else None
 
     def finding(self, check: str, key: str, wanted: object, **more: Any) -> Finding:
         """An error in the detail log; `more` overrides `found`, `severity`, `file` and gives `clause` and `fix`."""

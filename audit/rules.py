@@ -1,7 +1,7 @@
 """Does a run obey its round? `check` yields a Finding for everything that the rules reject or that looks wrong.
 
-Clauses name sections of the MLPerf Inference rules, or the LoadGen or checker fact behind a demand. The official checker
-looks at a part of this only: it accepts INVALID runs, LoadGen errors and short runs.
+Clauses name sections of the MLPerf Inference rules, or the LoadGen or checker fact behind a demand. The official
+checker looks at a part of this only: it accepts INVALID runs, LoadGen errors and short runs.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def audit_settings(case: Case) -> Iterator[Finding]:
     """What audit.config sets is in effect in its test, and off in any other run."""
     tests = case.test_settings
     for key in ("performance_issue_same", "performance_issue_unique", "accuracy_log_sampling_target"):
-        wanted, found = tests.get(key, 0), case.number_or_flag(f"effective_{key}")
+        wanted, found = tests.get(key, 0), case.number(f"effective_{key}")
         if found != wanted:
             yield case.finding(
                 "audit-settings",

@@ -38,6 +38,7 @@ def parse(data: Mapping[str, Any]) -> Round:
         checker_version=data.get("checker_version", ""),
         accuracy_scenarios=tuple(Scenario(s) for s in data.get("accuracy_scenarios", [])),
         source=data.get("source", ""),
+        loadgen_version=data.get("loadgen_version", ""),
     )
 
 

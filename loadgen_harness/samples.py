@@ -67,6 +67,7 @@ class Recorder:
         rows["issued"] = np.fromiter(chain.from_iterable(map(_issued, self._batches)), np.int64, len(rows))
         for name in ("dequeued", "started", "done", "first_token", "tokens"):
             rows[name] = np.repeat(np.array([getattr(b, name) for b in self._batches], dtype=np.int64), sizes)
+        rows["dequeued"] = np.maximum(rows["dequeued"], rows["issued"])  # it came while the batch was gathering
         rows["batch"] = np.repeat(sizes, sizes)
         return rows
 

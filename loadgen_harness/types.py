@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 
 from loadgen_harness.errors import UnknownName
 
 
-class _Name(str, Enum):
+class _Name(StrEnum):
     """A string enum in MLPerf's spelling whose look-up suggests the nearest name."""
-
-    __test__ = False
-
-    def __str__(self) -> str:
-        return str(self.value)
 
     @classmethod
     def _missing_(cls, value: object) -> _Name:
@@ -44,7 +39,6 @@ class Scenario(_Name):
 class TestMode(_Name):
     """What LoadGen measures in one run."""
 
-    __test__ = False
     SUBMISSION = "SubmissionRun"
     ACCURACY = "AccuracyOnly"
     PERFORMANCE = "PerformanceOnly"
@@ -216,6 +210,7 @@ class Round:
     checker_version: str = ""
     accuracy_scenarios: tuple[Scenario, ...] = ()
     source: str = ""
+    loadgen_version: str = ""
 
     def rules(self, benchmark: str) -> Rules:
         """The demands on one benchmark; raises UnknownName where the round does not know it."""
@@ -256,3 +251,6 @@ class RunSpec:
     user_conf: Path | None = None
     data_dir: Path | None = None
     hang_timeout_s: float = 120.0
+
+
+TestMode.__test__ = False  # type: ignore[attr-defined]  # pytest collects classes called Test…

@@ -47,8 +47,8 @@ class Energy:
         digits = 2 if self.estimated else 3
         value, low, high = (figure(j, digits) for j in (self.joules, self.joules_low, self.joules_high))
         if self.estimated:
-            return f"≈ {value} J (estimated, {low}–{high} J)"
-        return f"{value} J ({self.meter}, {self.scope}, {low}–{high} J)"
+            return f"≈ {value} J (estimated, {low}\u2013{high} J)"
+        return f"{value} J ({self.meter}, {self.scope}, {low}\u2013{high} J)"
 
 
 def figure(value: float, digits: int) -> str:
@@ -148,8 +148,9 @@ def _idle(measurement: Measurement, begin: float) -> float | None:
 def _number(run: Run, key: str) -> float:
     """A positive figure of the log, else 0; LoadGen writes large counts as 2.2176e+08."""
     value = run.log.get(key)
-    good = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
-    return float(value) if good else 0.0
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0.0
+    return float(value) if 0 < value < float("inf") else 0.0
 
 
 def _complaints(run: Run) -> Iterator[Fault]:

@@ -99,8 +99,8 @@ def write_whole(path: Path, text: str) -> None:
 def _sample(line: str) -> Sample:
     fields = line.split(",")
     if fields[0] != "Time":
-        monotonic_ns, utc_s, watts, joules = fields
-        return Sample(int(monotonic_ns), float(utc_s), float(watts), float(joules) if joules else None)
+        monotonic_ns, utc, watts, joules = fields
+        return Sample(int(monotonic_ns), float(utc), float(watts), float(joules) if joules else None)
     if fields[2] != "Watts":
         raise ValueError("the third field of a spl.txt line is Watts")
     utc_s = datetime.strptime(fields[1], SPL_TIME).replace(tzinfo=UTC).timestamp()

@@ -49,7 +49,7 @@ class Measurement:
 
 
 def measurements(folder: Path) -> tuple[Measurement, ...]:
-    """Everything measured beside the run in `folder`: its meters in `power/`, an analyzer's `spl.txt` beside the log."""
+    """Everything measured beside the run in `folder`: meters in `power/`, an analyzer's `spl.txt` beside the log."""
     described, damage = _described(folder / "power" / "meters.json")
     about: Any = described.get("meters")
     about = about if isinstance(about, dict) else {}

@@ -21,6 +21,7 @@ from power import meter as meters
 from power.log import Sample, SampleLog, write_whole
 
 FORMAT = 1
+COMPLAINTS = "sampler.log"
 
 
 @dataclass
@@ -62,16 +63,16 @@ def description(tracks: Sequence[Track], idle_s: float) -> str:
     return json.dumps({"format": FORMAT, "idle_s": idle_s, "meters": each}, indent=1) + "\n"
 
 
-def sample(tracks: list[Track], parent: int) -> bool:
+def sample(tracks: list[Track], folder: Path, parent: int) -> bool:
     """Read the meters until standard input ends or the parent is gone; False where a meter failed on the way."""
     failed = False
     while tracks and not _told_to_stop(min(t.due_s for t in tracks) - time.monotonic()) and os.getppid() == parent:
         now = time.monotonic()
         for track in [t for t in tracks if t.due_s <= now]:
-            if not _take(track):
+            if not _take(track, folder):
                 tracks.remove(track)
                 failed = True
-    return all([_take(track) for track in tracks]) and not failed
+    return all([_take(track, folder) for track in tracks]) and not failed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,10 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             track.take()
         write_whole(options.folder / "meters.json", description(tracks, options.idle_s))
     except SuiteError as error:
-        sys.stderr.write(f"{error}\n")
+        _complain(options.folder, error)
         return 2
     every = list(tracks)
-    good = sample(tracks, parent)
+    good = sample(tracks, options.folder, parent)
     for track in every:
         track.close()
     return 0 if good else 1
@@ -104,13 +105,18 @@ def _open(name: str, folder: Path) -> Track:
     return Track(name, meter, SampleLog(folder / f"{name}.csv"), time.monotonic())
 
 
-def _take(track: Track) -> bool:
+def _take(track: Track, folder: Path) -> bool:
     try:
         track.take()
     except SuiteError as error:
-        sys.stderr.write(f"{error}\n")
+        _complain(folder, error)
         return False
     return True
+
+
+def _complain(folder: Path, error: SuiteError) -> None:
+    with (folder / COMPLAINTS).open("a", encoding="utf-8") as log:
+        log.write(f"{error}\n")
 
 
 def _told_to_stop(wait_s: float) -> bool:

@@ -14,8 +14,8 @@ import power
 from loadgen_harness.errors import BadInput
 from power import meter
 from power.meter import MeterFailed
+from power.sampler import COMPLAINTS
 
-LOG = "sampler.log"  # what the sampler complained about; absent where it did not
 STOP_S = 5.0
 
 
@@ -54,7 +54,7 @@ def _start(target: Path, names: Sequence[str], idle_s: float) -> subprocess.Pope
     command = [sys.executable, "-m", "power.sampler", "--idle-s", str(idle_s), str(target), *names]
     root = str(Path(power.__file__).parents[1])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
-    with (target / LOG).open("wb") as log:
+    with (target / COMPLAINTS).open("ab") as log:
         return subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -84,11 +84,11 @@ def _stop(process: subprocess.Popen[bytes], target: Path) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    log = target / LOG
+    log = target / COMPLAINTS
     if log.exists() and not log.stat().st_size:
         log.unlink()
 
 
 def _complaint(target: Path) -> str:
-    text = (target / LOG).read_text(encoding="utf-8", errors="replace").strip()
+    text = (target / COMPLAINTS).read_text(encoding="utf-8", errors="replace").strip()
     return text.splitlines()[-1] if text else "it ended without a word."

@@ -6,17 +6,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from audit import rules
+from audit.case import Claim
 from audit.finding import Finding, Severity
 from loadgen_harness.errors import UnknownName
 from loadgen_harness.run import Run
-from loadgen_harness.types import Benchmark, Division, Round, Rules, Scenario
+from loadgen_harness.types import Benchmark, Division, Round, Rules, Scenario, Suite, TestMode
 from submissions import layout, proofs, structure
 from submissions.official import OfficialVerdict, official
 from submissions.structure import error
+from submissions.subject import Subject
 from submissions.system import MEASUREMENTS
 
 __all__ = ["OfficialVerdict", "check", "official"]
@@ -24,30 +25,7 @@ __all__ = ["OfficialVerdict", "check", "official"]
 INFERRED = {  # scenario in the log -> folders that may hold it besides its own (rules 9)
     "SingleStream": ("MultiStream", "Offline"),
     "MultiStream": ("Offline",),
-    "Server": ("Interactive",),
 }
-
-
-@dataclass(frozen=True)
-class Subject:
-    """One result under the rules it must obey."""
-
-    place: layout.ScenarioFolder
-    tree: Path
-    benchmark: Benchmark
-    scenario: Scenario
-    rules: Rules
-    round: Round
-    closed: bool
-
-    def name(self, path: Path) -> str:
-        """A path inside the tree."""
-        return str(path.relative_to(self.tree))
-
-    @property
-    def needs_accuracy(self) -> bool:
-        """Whether the round wants an accuracy run (and compliance tests) in this scenario."""
-        return not self.round.accuracy_scenarios or self.scenario in self.round.accuracy_scenarios
 
 
 def check(tree: Path, round_: Round, benchmarks: Mapping[str, Benchmark]) -> Iterator[Finding]:
@@ -81,8 +59,8 @@ def _benchmark(
             "rename the folder, or (open) map it in model_mapping.json",
         )
         return
-    closed = home.division != Division.OPEN.value
-    if closed:
+    division = Division(home.division)
+    if division is not Division.OPEN:
         yield from _suite(home, folder, tree, demands)
     for place in map(layout.ScenarioFolder, layout.folders(folder)):
         try:
@@ -91,14 +69,14 @@ def _benchmark(
             what = ("scenario", place.scenario, ", ".join(scenario.value for scenario in Scenario))
             yield error("structure", place.path.relative_to(tree), what, "v6.1 §2", str(reason))
             continue
-        yield from _result(Subject(place, tree, benchmark, scenario, demands, round_, closed))
+        yield from _result(Subject(place, tree, benchmark, scenario, demands, round_, division))
 
 
 def _suite(home: layout.SubmitterFolder, folder: Path, tree: Path, demands: Rules) -> Iterator[Finding]:
     """Are all required scenarios there, and no others?"""
     described, _ = structure.document(home.system(folder.parent.name))
     kind = str((described or {}).get("system_type", ""))
-    suites = [demands.suites[part] for part in kind.split(",") if part in demands.suites]
+    suites = _suites(kind, demands)
     name, clause = folder.relative_to(tree), f"v6.1 §5 scenarios of {kind or 'an unknown system type'}"
     if not suites:
         what = ("system_type", kind or "missing", ", ".join(demands.suites))
@@ -120,22 +98,27 @@ def _suite(home: layout.SubmitterFolder, folder: Path, tree: Path, demands: Rule
             yield error("suite", name, what, clause, f"run {suite.any_of[0].value} too")
 
 
+def _suites(kind: str, demands: Rules) -> list[Suite]:
+    """The suites of a system type: its own, or those of both halves of "datacenter,edge"."""
+    parts = kind.split(",")
+    whole = demands.suites.get(kind) or demands.suites.get(",".join(reversed(parts)))
+    return [whole] if whole else [demands.suites[part] for part in parts if part in demands.suites]
+
+
 def _result(subject: Subject) -> Iterator[Finding]:
     place = subject.place
     yield from _files(subject)
-    yield from _run(subject, place.performance)
+    yield from _run(subject, place.performance, TestMode.PERFORMANCE)
     if place.accuracy.path.is_dir() or subject.needs_accuracy:
-        yield from _run(subject, place.accuracy)
-        yield from proofs.accuracy(
-            place.accuracy, subject.tree, subject.benchmark, subject.rules, closed=subject.closed
-        )
+        yield from _run(subject, place.accuracy, TestMode.ACCURACY)
+        yield from proofs.accuracy(place.accuracy, subject)
     yield from _power(subject)
     wanted = subject.rules.tests if subject.closed and subject.needs_accuracy else ()
     present = [test.path.name for test in place.tests()]
     for test in sorted({*wanted, *present}):
-        yield from proofs.compliance(place.test(test), test, subject.tree)
+        yield from proofs.compliance(place.test(test), subject)
         if place.test(test).performance.detail.exists():
-            yield from _run(subject, place.test(test).performance)
+            yield from _run(subject, place.test(test).performance, TestMode.PERFORMANCE, test)
 
 
 def _files(subject: Subject) -> Iterator[Finding]:
@@ -156,7 +139,7 @@ def _files(subject: Subject) -> Iterator[Finding]:
             yield error("measurements", subject.name(place.measurements), what, "v6.1 §3.2", "state it")
 
 
-def _run(subject: Subject, logs: layout.Logs) -> Iterator[Finding]:
+def _run(subject: Subject, logs: layout.Logs, mode: TestMode, test: str = "") -> Iterator[Finding]:
     """One folder of LoadGen logs: complete, of this scenario, and by the round's rules."""
     missing = [path for path in (logs.detail, logs.summary) if not path.is_file() or not path.stat().st_size]
     for path in missing:
@@ -165,21 +148,15 @@ def _run(subject: Subject, logs: layout.Logs) -> Iterator[Finding]:
     if logs.detail in missing:
         return
     run = Run(logs.path)
-    folder, own = subject.scenario.value, run.scenario
-    if folder != own and folder not in INFERRED.get(own, ()):
-        what = ("effective_scenario", own or "missing", folder)
-        yield error(
-            "scenario", subject.name(logs.detail), what, "v6.1 §9 inferred results", f"repeat the run as {folder}"
-        )
-        return
-    for finding in rules.check(run, subject.benchmark, subject.round):
-        if not _about_truncation(finding, logs):
-            yield _placed(finding, logs, subject)
-
-
-def _about_truncation(finding: Finding, logs: layout.Logs) -> bool:
-    """A truncated accuracy log cannot be read as JSON, which is no fault here."""
-    return layout.ACCURACY_LOG in finding.file and logs.accuracy_log.exists()
+    inferred = subject.scenario.value in INFERRED.get(run.scenario, ())
+    claim = Claim(
+        scenario=Scenario(run.scenario) if inferred else subject.scenario,
+        mode=TestMode.SUBMISSION if run.mode == TestMode.SUBMISSION and mode is TestMode.PERFORMANCE else mode,
+        division=subject.division,
+        test=test,
+    )
+    for finding in rules.check(run, subject.benchmark, subject.round, claim):
+        yield _placed(finding, logs, subject)
 
 
 def _placed(finding: Finding, logs: layout.Logs, subject: Subject) -> Finding:

@@ -9,8 +9,9 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from audit.verdict import Verdict
 from loadgen_harness.errors import BadInput
 from loadgen_harness.run import Run
 from loadgen_harness.types import Benchmark, Division, Scenario
@@ -19,18 +20,6 @@ from submissions.system import MEASUREMENTS, complete
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 TESTS_WITH_ACCURACY = ("TEST01",)
-
-
-class Verdict(Protocol):
-    """What a compliance test found; `files` are the official verify_*.txt texts by path inside the test's folder."""
-
-    @property
-    def passed(self) -> bool:
-        """Whether the rules accept it."""
-
-    @property
-    def files(self) -> Mapping[str, str]:
-        """File name to text."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from loadgen_harness.types import Benchmark, Score, Target
 class RunResult:
     """One performance run as the report shows it; `verdicts` maps compliance tests to passed or not.
 
-    `energy` is printed as it is ("*estimated* 1.2 J/sample [0.9, 1.5]"); `scores` are those of the accuracy run behind it.
+    `energy` is printed as it stands, an estimate in italics; `scores` are those of the accuracy run behind it.
     """
 
     run: Run

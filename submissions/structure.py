@@ -1,4 +1,4 @@
-"""What a tree's files must look like, whatever they say: names, sizes, links, emptiness; and the submitter's own files."""
+"""What a tree's files must look like, whatever they say: names, sizes, links; and the submitter's own files."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def error(check: str, file: Path | str, what: tuple[str, str, str], clause: str,
 def files(tree: Path) -> Iterator[Finding]:
     """Faults in names, sizes and kinds of everything in the tree (the old checker's and the repository's rules)."""
     for path in sorted(tree.rglob("*")):
-        found = _oddity(path)
-        if found:
-            what, wanted, fix = found
-            yield error("files", path.relative_to(tree), ("path", what, wanted), "v6.1 §13 repository checks", fix)
+        oddity = _oddity(path)
+        if oddity:
+            found, wanted, fix = oddity
+            yield error("files", path.relative_to(tree), ("path", found, wanted), "v6.1 §13 repository checks", fix)
     for path in sorted(tree.iterdir()) if tree.is_dir() else []:
         allowed = path.name in {each.value for each in Division} if path.is_dir() else path.suffix in ROOT_FILES
         if not allowed and not path.name.startswith("."):

@@ -60,7 +60,7 @@ def of_run(test: str, run: Run) -> dict[str, float]:
 def config(test: str, benchmark: Benchmark, round_: Round) -> str:
     """audit.config: the settings that LoadGen knows, for every model and scenario."""
     settings = merged(test, round_.rules(benchmark.name))
-    return "".join(f"*.*.{key} = {settings[key]:.0f}\n" for key in LOADGEN_KEYS if key in settings)
+    return "".join(f"*.*.{key} = {int(settings[key])}\n" for key in LOADGEN_KEYS if key in settings)
 
 
 def demanded(test: str, benchmark: Benchmark, scenario: Scenario, round_: Round) -> bool:

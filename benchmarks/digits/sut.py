@@ -15,4 +15,5 @@ class SUT(BatchSUT):
     def respond(self, outputs: Sequence[np.ndarray]) -> np.ndarray:
         """Digits [n, 1] of logits [n, 10]."""
         logits = outputs[0].reshape(len(outputs[0]), -1)
-        return logits.argmax(axis=1).astype(np.int32).reshape(-1, 1)
+        digits: np.ndarray = logits.argmax(axis=1).astype(np.int32)
+        return digits.reshape(-1, 1)

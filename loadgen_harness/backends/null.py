@@ -23,7 +23,6 @@ class Null:
 
     thread_safe = True
     needs_model = False
-    needs_model = False
 
     def __init__(self, options: Mapping[str, str]) -> None:
         """Options: latency_us per batch, per_sample_us, distribution, sigma (lognormal), seed."""

@@ -32,8 +32,6 @@ class NullStream:
 
     needs_model = False
 
-    needs_model = False
-
     def __init__(self, options: Mapping[str, str]) -> None:
         """Options: ttft_ms, tpot_ms, tokens (0: the request's max_new_tokens), slots."""
         self._options = checked(options, OPTIONS, "null_stream")

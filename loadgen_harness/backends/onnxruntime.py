@@ -14,7 +14,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as states
 from loadgen_harness.backends import Batch, checked
 from loadgen_harness.errors import BadInput, MissingDependency, UnknownName
 
-OPTIONS = {"threads": 0, "inter_threads": 0, "provider": "", "graph": "all", "parallel": False}
+OPTIONS = {"threads": 0, "inter_threads": 0, "provider": "", "graph": "all", "parallel": False, "spinning": True}
 PROVIDERS = {  # short name -> provider, pip package that has it
     "cpu": ("CPUExecutionProvider", "onnxruntime"),
     "cuda": ("CUDAExecutionProvider", "onnxruntime-gpu"),
@@ -49,7 +49,7 @@ class OnnxRuntime:
     needs_model = True
 
     def __init__(self, options: Mapping[str, str]) -> None:
-        """Options: threads and inter_threads (0: ONNX Runtime's choice), provider, graph, parallel."""
+        """Options: threads and inter_threads (0: ONNX Runtime's choice), provider, graph, parallel, spinning."""
         self._options = checked(options, OPTIONS, "onnxruntime")
         if self._options["graph"] not in GRAPHS:
             raise UnknownName("graph optimization level", self._options["graph"], GRAPHS)
@@ -89,7 +89,7 @@ class OnnxRuntime:
             "precision": self._precision,
             **chosen,
             "graph": self._options["graph"],
-            "parallel": str(self._options["parallel"]).lower(),
+            **{key: str(self._options[key]).lower() for key in ("parallel", "spinning")},
         }
 
     def close(self) -> None:
@@ -103,6 +103,10 @@ class OnnxRuntime:
         options.graph_optimization_level = GRAPHS[self._options["graph"]]
         if self._options["parallel"]:
             options.execution_mode = onnxruntime.ExecutionMode.ORT_PARALLEL
+        # Threads that spin for work beside another busy process can double the time of a run on few cores.
+        spinning = str(int(self._options["spinning"]))
+        options.add_session_config_entry("session.intra_op.allow_spinning", spinning)
+        options.add_session_config_entry("session.inter_op.allow_spinning", spinning)
         options.log_severity_level = 3
         return options
 

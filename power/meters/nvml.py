@@ -47,7 +47,8 @@ class NvmlMeter:
 
     def watts(self) -> float:
         """Power of all boards together."""
-        return sum(self._ask("nvmlDeviceGetPowerUsage", handle) for handle in self._handles) / 1e3
+        readings_mw = [int(self._ask("nvmlDeviceGetPowerUsage", handle)) for handle in self._handles]
+        return sum(readings_mw) / 1e3
 
     def joules(self) -> float:
         """Energy of all boards since the meter was opened; only where `counting`.

@@ -7,7 +7,10 @@ from power.meters.rapl import RaplMeter
 
 
 class RaplDramMeter(RaplMeter):
-    """Sums the DRAM zones; ± 20 %, since some CPUs model this value (Desrochers et al. 2016, doi:10.1145/2989081.2989088)."""
+    """Sums the DRAM zones; ± 20 %, since some CPUs only model the value.
+
+    Desrochers et al. 2016, doi:10.1145/2989081.2989088.
+    """
 
     scope: Scope = "memory"
     uncertainty = 0.20

@@ -1,0 +1,230 @@
+"""Runs GGUF models with llama.cpp in this process, through `xllamacpp`: several requests in flight, no prompt cache.
+
+Constructing the engine also opens a port on the loopback interface; nothing here uses it.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import statistics
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from time import monotonic_ns
+from typing import Any, NamedTuple
+
+import xllamacpp
+
+from loadgen_harness.backends import TokenEvent, checked
+from loadgen_harness.errors import BadInput
+
+OPTIONS = {"slots": 1, "threads": 0, "context": 512, "gpu_layers": 999}
+WARM_UP_PROMPT, WARM_UP_TOKENS = "Warm up the weights and the work space.", 4
+
+
+class Timing(NamedTuple):
+    """The engine's own account of one request; `generated` counts a stop token too."""
+
+    prompt_ms: float
+    decode_ms: float
+    generated: int
+    cached: int
+
+
+class Generation:
+    """One request: turns what the engine reports in its callback into token events."""
+
+    def __init__(self, id: int, prompt: str, max_new_tokens: int, put: Callable[[TokenEvent], None]) -> None:
+        """`put` takes the events; it is called in the thread that runs this request."""
+        self.id, self.cancelled = id, False
+        self.timing: Timing | None = None
+        self._put, self._ended = put, False
+        self._held: tuple[int, ...] = ()
+        self._request = {
+            "prompt": prompt,
+            "max_tokens": max_new_tokens,
+            "temperature": 0,
+            "cache_prompt": False,  # a request may switch on what the engine's own settings switch off
+            "n_probs": 1,  # the stream carries token ids only with probabilities
+            "stream": True,
+        }
+
+    def run(self, server: Any) -> None:
+        """Generate; exactly one final event is put, whatever happens."""
+        try:
+            if not self.cancelled:
+                server.handle_completions(self._request, self.take)
+        except Exception as error:
+            self._end(error=f"{type(error).__name__}: {error}")
+        if not self._ended:
+            self._end(error="cancelled" if self.cancelled else "the engine ended without a last event")
+
+    def take(self, chunk: Mapping[str, Any]) -> bool:
+        """The engine's callback, once per token; true stops the request. The engine would swallow an exception."""
+        now = monotonic_ns()
+        try:
+            self._read(chunk, now)
+        except Exception as error:
+            self._end(error=f"{type(error).__name__}: {error}")
+        return self._ended or self.cancelled
+
+    def _read(self, chunk: Mapping[str, Any], now: int) -> None:
+        if "error" in chunk:
+            return self._end(error=str(chunk["error"].get("message", chunk["error"])))
+        choice = chunk["choices"][0]
+        if choice["finish_reason"]:
+            return self._finish(chunk["timings"], choice, now)
+        content = (choice["logprobs"] or {}).get("content", ())
+        tokens = tuple(each["id"] for each in content)
+        if content and not any(each["bytes"] for each in content):
+            self._held += tokens  # a control token: if it proves to be the stop token, it is no output
+            return None
+        self._put(TokenEvent(self.id, self._held + tokens, choice["text"], now))
+        self._held = ()
+        return None
+
+    def _finish(self, timings: Mapping[str, Any], choice: Mapping[str, Any], now: int) -> None:
+        cached = timings["cache_n"]
+        self.timing = Timing(timings["prompt_ms"], timings["predicted_ms"], timings["predicted_n"], cached)
+        if cached:
+            return self._end(error=f"prompt cache was used for {cached} tokens: every query must be computed in full")
+        stopped = choice["finish_reason"] == "stop"
+        self._end(self._held[:-1] if stopped else self._held, choice["text"], now)
+        return None
+
+    def _end(self, tokens: tuple[int, ...] = (), text: str = "", now: int = 0, *, error: str = "") -> None:
+        if not self._ended:
+            self._ended = True
+            self._put(TokenEvent(self.id, tokens, text, now or monotonic_ns(), final=True, error=error))
+
+
+class LlamaCpp:
+    """Greedy generation with one long-lived caller thread per slot of the engine."""
+
+    needs_model = True
+
+    def __init__(self, options: Mapping[str, str]) -> None:
+        """Options: slots, threads (0: all cores), context (tokens per slot), gpu_layers (where device is not cpu)."""
+        self._options = checked(options, OPTIONS, "llamacpp")
+        if min(self._options["slots"], self._options["context"]) < 1 or self._options["threads"] < 0:
+            raise BadInput("backend llamacpp wants slots and context of at least 1 and threads of at least 0.")
+        self.slots: int = self._options["slots"]
+        self.timings: list[Timing] = []
+        self._threads: int = self._options["threads"] or os.cpu_count() or 1
+        self._device = ""
+        self._server: Any = None
+        self._waiting: queue.SimpleQueue[Generation | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[TokenEvent] = queue.SimpleQueue()
+        self._open: dict[int, Generation] = {}
+        self._callers: list[threading.Thread] = []
+
+    def load(self, model: Path | None, device: str, precision: str) -> None:
+        """Load the GGUF file, whose own precision counts, answer one request untimed, start the callers."""
+        if model is None or not model.is_file():
+            raise BadInput(f"backend llamacpp needs a GGUF file, and {model} is none: name the model's file.")
+        self._device = _device(device)
+        params = _parameters(model, self.slots, self._options["context"], self._threads)
+        params.n_gpu_layers = 0 if device == "cpu" else self._options["gpu_layers"]
+        try:
+            self._server = xllamacpp.Server(params)
+        except RuntimeError as error:
+            raise BadInput(f"llama.cpp cannot load {model.name} ({error}): fetch the file anew.") from error
+        self._warm_up()
+        self._callers = [threading.Thread(target=self._call, name=f"slot{n}", daemon=True) for n in range(self.slots)]
+        for caller in self._callers:
+            caller.start()
+
+    def submit(self, id: int, input: Any) -> None:
+        """Begin a request, or queue it until a slot is free."""
+        generation = Generation(id, input["prompt"], int(input["max_new_tokens"]), self._events.put)
+        self._open[id] = generation
+        self._waiting.put(generation)
+
+    def poll(self, timeout: float) -> list[TokenEvent]:
+        """Events since the last poll; waits up to `timeout` seconds for one."""
+        events: list[TokenEvent] = []
+        try:
+            events.append(self._events.get(timeout=timeout))
+            while True:
+                events.append(self._events.get_nowait())
+        except queue.Empty:
+            return events
+
+    def cancel(self, id: int) -> None:
+        """Stop a request at its next token, or before it begins; one that is over stays as it ended."""
+        generation = self._open.get(id)
+        if generation:
+            generation.cancelled = True
+
+    def describe(self) -> dict[str, str]:
+        """What really runs, and the medians of the engine's own timings over the requests so far."""
+        chosen = {"slots": self.slots, "threads": self._threads, "context": self._options["context"]}
+        return {
+            "framework": f"xllamacpp {xllamacpp.__version__}",
+            "device": self._device,
+            **{key: str(value) for key, value in chosen.items()},
+            **_medians(self.timings),
+        }
+
+    def close(self) -> None:
+        """Stop what is in flight, end the callers, free the weights."""
+        for generation in list(self._open.values()):
+            generation.cancelled = True
+        for _ in self._callers:
+            self._waiting.put(None)
+        for caller in self._callers:
+            caller.join()
+        self._callers, self._server = [], None
+
+    def _call(self) -> None:
+        while (generation := self._waiting.get()) is not None:
+            generation.run(self._server)
+            self._open.pop(generation.id, None)
+            if generation.timing:
+                self.timings.append(generation.timing)
+
+    def _warm_up(self) -> None:
+        """The first prompt after loading takes three times as long as later ones."""
+        events: list[TokenEvent] = []
+        Generation(0, WARM_UP_PROMPT, WARM_UP_TOKENS, events.append).run(self._server)
+        if events[-1].error:
+            raise BadInput(f"llama.cpp cannot generate with this model ({events[-1].error}): choose another.")
+
+
+def _parameters(model: Path, slots: int, context: int, threads: int) -> Any:
+    """The engine's settings; all its ways to reuse a prompt are off, for MLPerf forbids caching across queries."""
+    params = xllamacpp.CommonParams()
+    params.model.path = str(model)
+    params.n_parallel, params.n_ctx = slots, context * slots
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.verbosity, params.warmup, params.fit_params = -1, True, False
+    params.cache_prompt = params.cache_idle_slots = params.ctx_shift = params.kv_unified = False
+    params.cache_ram_mib = params.n_cache_reuse = params.n_ctx_checkpoints = 0
+    params.slot_prompt_similarity = 0.0
+    return params
+
+
+def _device(wanted: str) -> str:
+    """The engine's name for a device; raises BadInput where this build of it has none of the kind."""
+    found = {str(each["description"]): str(each["type"].name) for each in xllamacpp.get_device_info()}
+    kind = "_CPU" if wanted == "cpu" else "GPU"
+    names = [name for name, type_ in found.items() if kind in type_]
+    if not names:
+        raise BadInput(f"this build of xllamacpp has no device {wanted!r}: use --device cpu, or install its GPU build.")
+    return names[0]
+
+
+def _medians(timings: list[Timing]) -> dict[str, str]:
+    if not timings:
+        return {}
+    per_token = [each.decode_ms / (each.generated - 1) for each in timings if each.generated > 1]
+    return {
+        "engine_requests": str(len(timings)),
+        "engine_ttft_ms_median": f"{statistics.median(each.prompt_ms for each in timings):.3f}",
+        "engine_tpot_ms_median": f"{statistics.median(per_token):.3f}" if per_token else "",
+        "cache_n_max": str(max(each.cached for each in timings)),
+    }
+
+
+BACKEND = LlamaCpp

@@ -1,0 +1,216 @@
+"""The command line: argparse for verbs and their arguments, absl for running, logging and the global flags."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from absl import app, flags
+from absl.flags import argparse_flags
+
+from loadgen_harness.errors import BadInput, SuiteError, UnknownName
+
+ROUND = flags.DEFINE_string("round", "mini", "Round whose rules apply (mini, v6.1).")
+OFFLINE = flags.DEFINE_bool("offline", False, "Never download: use cached assets and local files only.")
+ASSETS = flags.DEFINE_string("assets", "", "Folder that holds the packages of assets.")
+
+USAGE, INTERRUPTED = 2, 130
+
+Verb = Callable[[argparse.Namespace], int]
+
+
+class Parser(argparse_flags.ArgumentParser):  # type: ignore[misc]
+    """An argparse parser whose complaints are one sentence with the nearest name, exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing a usage."""
+        choice = message.partition("invalid choice: '")[2].partition("'")[0]
+        if choice and "(choose from" in message:
+            known = message.partition("(choose from")[2].rstrip(")").replace("'", "").split(",")
+            raise UnknownName("verb" if " verb" in message else "value", choice, [name.strip() for name in known])
+        raise BadInput(f"{message}: see `{self.prog} --help`.")
+
+
+def entry() -> None:
+    """The console script: never returns, exits with the verb's code."""
+    app.run(lambda args: sys.exit(_dispatch(args)), flags_parser=_guarded_parse)
+
+
+def _guarded_parse(argv: Sequence[str]) -> argparse.Namespace:
+    try:
+        return parse(argv)
+    except SuiteError as error:
+        _complain(error)
+        sys.exit(USAGE)
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Arguments of one command line (argv[0] is the program); raises BadInput or UnknownName."""
+    parser = build()
+    _refuse_unknown(parser, argv[1:])
+    try:
+        args = parser.parse_args(list(argv[1:]))
+    except flags.Error as error:
+        raise BadInput(f"{str(error).splitlines()[0].rstrip('.')}: see `lgh --help`.") from error
+    args.round = ROUND.value
+    return args  # type: ignore[no-any-return]
+
+
+def _dispatch(args: argparse.Namespace) -> int:
+    import os
+
+    if OFFLINE.value:
+        os.environ["LGH_OFFLINE"] = "1"
+    if ASSETS.value:
+        os.environ["LGH_ASSETS"] = ASSETS.value
+    try:
+        module = importlib.import_module(f"loadgen_harness.{args.module}")
+        verb: Verb = getattr(module, args.function)
+        return verb(args)
+    except SuiteError as error:
+        _complain(error)
+        return USAGE
+    except KeyboardInterrupt:
+        _complain(BadInput("interrupted: nothing half-written is left; the same command takes a campaign up again."))
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+
+
+def _complain(error: SuiteError) -> None:
+    from loadgen_harness import console
+
+    console.fail(str(error))
+
+
+def _refuse_unknown(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    """Suggest the nearest flag: argparse itself only says that it does not know one."""
+    verbs = _verbs(parser)
+    verb = next((word for word in argv if word in verbs), "")
+    chosen = {option for p in filter(None, (parser, verbs.get(verb))) for option in p._option_string_actions}
+    own = {f"--{name}" for name in flags.FLAGS} | {f"--no{name}" for name in flags.FLAGS}
+    for word in argv:
+        if word == "--":
+            return
+        name = word.partition("=")[0]
+        if name.startswith("--") and name not in chosen and name not in own:
+            raise UnknownName("flag", name, chosen | {"--round", "--offline", "--assets", "--verbosity"})
+
+
+def _verbs(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    actions = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    return dict(actions[0].choices) if actions else {}
+
+
+def build() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = Parser(
+        prog="lgh",
+        allow_abbrev=False,
+        description="MLPerf-style inference benchmarks driven by the official LoadGen.",
+        epilog="Global flags, before or after the verb: --round NAME, --offline, --assets FOLDER, --verbosity N.",
+    )
+    verbs = parser.add_subparsers(dest="verb", metavar="verb", required=True)
+    for add in (_demo, _list, _doctor, _system, _run, _campaign, _audit, _accuracy, _check, _submit, _report):
+        add(verbs)
+    return parser  # type: ignore[no-any-return]
+
+
+def _verb(verbs: argparse._SubParsersAction, name: str, target: str, text: str) -> argparse.ArgumentParser:  # type: ignore[type-arg]
+    module, _, function = target.partition(".")
+    parser: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text, allow_abbrev=False)
+    parser.set_defaults(module=module, function=function)
+    return parser
+
+
+def _list(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    parser = _verb(verbs, "list", "verbs.list_", "Benchmarks, backends, meters, compliance tests and rounds.")
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def _doctor(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    _verb(verbs, "doctor", "verbs.doctor", "What works on this machine and what the rest would need.")
+
+
+def _system(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    parser = _verb(verbs, "system", "verbs.system_", "The official system description, as far as it can be seen.")
+    parser.add_argument("--output", type=Path, help="file to write (default: print)")
+    parser.add_argument("--submitter", default="N/A")
+    parser.add_argument("--name", default="N/A", help="system name")
+    parser.add_argument("--type", default="edge", choices=["edge", "datacenter", "datacenter,edge"])
+    parser.add_argument("--division", default="closed", choices=["closed", "open", "network"])
+
+
+def _run(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    parser = _verb(verbs, "run", "verbs.run", "One LoadGen run of one benchmark in one scenario.")
+    parser.add_argument("benchmark")
+    parser.add_argument("--scenario", default="SingleStream", help="SingleStream, MultiStream, Server, Interactive, Offline")
+    parser.add_argument("--mode", default="PerformanceOnly", help="or AccuracyOnly, SubmissionRun, FindPeakPerformance")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the run, made anew")
+    parser.add_argument("--backend", default="", help="default: the benchmark's first")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="", help="default: the benchmark's first")
+    parser.add_argument("--worker", default="", help="inline or thread; default: thread for Server")
+    parser.add_argument("--max-batch", type=int, default=1)
+    parser.add_argument("--max-wait-ms", type=float, default=0.0, help="how long a batch may wait to fill")
+    parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="backend option, repeatable")
+    parser.add_argument("--division", default="closed")
+    parser.add_argument("--test", default="", help="compliance test whose audit.config applies, such as TEST04")
+    parser.add_argument("--user-conf", type=Path, help="LoadGen user.conf")
+    parser.add_argument("--target-qps", type=float)
+    parser.add_argument("--target-latency", type=float, help="expected latency in ms (SingleStream, MultiStream)")
+    parser.add_argument("--min-duration-ms", type=float)
+    parser.add_argument("--min-query-count", type=float)
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--meters", default="", help="power meters, comma separated; auto chooses")
+    parser.add_argument("--hang-timeout", type=float, default=120.0, help="seconds without progress that end the run")
+
+
+def _campaign(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    parser = _verb(verbs, "campaign", "road.campaign_", "Every run of a plan, resumable: the same command takes it up again.")
+    parser.add_argument("plan", type=Path, help="TOML file, see docs/campaign.md")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the campaign")
+    parser.add_argument("--only", default="", help="part of a run's key, such as digits/Server or TEST01")
+    parser.add_argument("--dry-run", action="store_true", help="show the runs and their time, run nothing")
+
+
+def _demo(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    parser = _verb(verbs, "demo", "road.demo", "Three real models through every scenario to an audited report.")
+    parser.add_argument("--output", type=Path, default=Path("lgh-demo"))
+    parser.add_argument("--only", default="", help="part of a run's key, such as digits")
+
+
+def _audit(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    parser = _verb(verbs, "audit", "verbs.audit", "What the rules say of finished runs.")
+    parser.add_argument("runs", type=Path, nargs="+", help="run folders")
+
+
+def _accuracy(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    parser = _verb(verbs, "accuracy", "verbs.accuracy", "The accuracy of an AccuracyOnly run against the round's targets.")
+    parser.add_argument("run", type=Path, help="run folder")
+
+
+def _check(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    parser = _verb(verbs, "check", "verbs.check", "A submission tree under our checks and the official checker.")
+    parser.add_argument("tree", type=Path)
+    parser.add_argument("--official", type=Path, help="checkout of mlcommons/inference whose checker to run as well")
+
+
+def _submit(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    parser = _verb(verbs, "submit", "road.submit", "The submission tree of a campaign: backup, hash, truncate, check.")
+    parser.add_argument("plan", type=Path)
+    parser.add_argument("--campaign", type=Path, required=True, help="folder of the finished campaign")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the tree, made anew")
+    parser.add_argument("--system", type=Path, help="system description (JSON) as `lgh system` writes it")
+
+
+def _report(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    parser = _verb(verbs, "report", "road.report", "One self-contained HTML page and a Markdown file of a campaign.")
+    parser.add_argument("plan", type=Path)
+    parser.add_argument("--campaign", type=Path, required=True)
+    parser.add_argument("--output", type=Path, help="folder of the report (default: the campaign's)")

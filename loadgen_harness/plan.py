@@ -1,0 +1,159 @@
+"""A campaign's plan: which runs the round demands of the chosen benchmarks, in order, with the time each takes."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from loadgen_harness import registry, rounds, settings
+from loadgen_harness.errors import BadInput, UnknownName
+from loadgen_harness.types import Benchmark, Division, Round, RunSpec, Scenario, TestMode
+
+OVERHEAD_S = 2.5  # starting a process, loading a small model, writing logs
+ACCURACY, PERFORMANCE = "accuracy", "performance"
+RUN_KEYS = ("backend", "device", "precision", "worker", "max_batch", "max_wait_ms", "hang_timeout_s")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One benchmark of a plan: its scenarios, run settings for all of them, and what each scenario changes."""
+
+    benchmark: str
+    scenarios: tuple[Scenario, ...]
+    shared: Mapping[str, Any]
+    own: Mapping[Scenario, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a campaign does, read from a TOML file."""
+
+    name: str
+    round: str
+    division: Division
+    meters: tuple[str, ...]
+    choices: tuple[Choice, ...]
+    submission: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One LoadGen run of a campaign; `key` is also its folder below `runs/`."""
+
+    key: str
+    spec: RunSpec
+    estimate_s: float
+
+    @property
+    def test(self) -> str:
+        """The compliance test's name, empty for other runs."""
+        return self.spec.test
+
+
+def read(path: Path) -> Plan:
+    """The plan in a TOML file; raises BadInput or UnknownName naming what is wrong with it."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"cannot read plan {path}: {error.strerror}; give the path of a TOML file.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"plan {path} is not TOML: {error}.") from error
+    try:
+        return _plan(data, path.stem)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BadInput(f"plan {path} is not a plan ({error!r}): see docs/campaign.md for its tables.") from error
+
+
+def _plan(data: Mapping[str, Any], name: str) -> Plan:
+    _known(data, ("name", "round", "division", "meters", "benchmark", "submission"), "plan key")
+    return Plan(
+        name=data.get("name", name),
+        round=data.get("round", "mini"),
+        division=Division(data.get("division", "closed")),
+        meters=tuple(data.get("meters", ())),
+        choices=tuple(_choice(table) for table in data["benchmark"]),
+        submission=data.get("submission", {}),
+    )
+
+
+def _choice(table: Mapping[str, Any]) -> Choice:
+    scenarios = tuple(Scenario(s) for s in table["scenarios"])
+    own = {s: table.get(s.value, {}) for s in scenarios}
+    allowed = (*RUN_KEYS, "options", "overrides", "data_dir")
+    for each in own.values():
+        _known(each, allowed, "plan key")
+    _known(table, (*allowed, "name", "scenarios", *(s.value for s in Scenario)), "plan key")
+    return Choice(table["name"], scenarios, {k: v for k, v in table.items() if k in allowed}, own)
+
+
+def _known(given: Iterable[str], allowed: Iterable[str], kind: str) -> None:
+    for key in given:
+        if key not in allowed:
+            raise UnknownName(kind, key, allowed)
+
+
+def jobs(plan: Plan, output: Path) -> list[Job]:
+    """Every run of the plan in order: per benchmark and scenario performance, accuracy, then each compliance test."""
+    round_ = rounds.load(plan.round)
+    found: list[Job] = []
+    for choice in plan.choices:
+        benchmark: Benchmark = registry.load(registry.BENCHMARKS, choice.benchmark)
+        for scenario in choice.scenarios:
+            round_.limits(benchmark.name, scenario)
+            for kind in _kinds(plan, benchmark, scenario, round_):
+                found.append(_job(plan, choice, scenario, kind, output))
+    return found
+
+
+def _kinds(plan: Plan, benchmark: Benchmark, scenario: Scenario, round_: Round) -> list[str]:
+    """What the round demands of one scenario; the open division is free of compliance tests."""
+    kinds = [PERFORMANCE]
+    if not round_.accuracy_scenarios or scenario in round_.accuracy_scenarios:
+        kinds.append(ACCURACY)
+        if plan.division is not Division.OPEN:
+            tests = (registry.load(registry.TESTS, name.lower()) for name in round_.rules(benchmark.name).tests)
+            kinds += [test.name for test in tests if test.applies(benchmark, scenario, round_)]
+    return kinds
+
+
+def _job(plan: Plan, choice: Choice, scenario: Scenario, kind: str, output: Path) -> Job:
+    own = choice.own.get(scenario, {})
+    merged = {**choice.shared, **own}
+    for table in ("options", "overrides"):
+        merged[table] = {**choice.shared.get(table, {}), **own.get(table, {})}
+    key = f"{choice.benchmark}/{scenario}/{kind}"
+    spec = RunSpec(
+        benchmark=choice.benchmark,
+        scenario=scenario,
+        mode=TestMode.ACCURACY if kind == ACCURACY else TestMode.PERFORMANCE,
+        output=output / "runs" / key,
+        round=plan.round,
+        division=plan.division,
+        test="" if kind in (PERFORMANCE, ACCURACY) else kind,
+        options={k: str(v) for k, v in merged["options"].items()},
+        overrides=merged["overrides"],
+        data_dir=Path(merged["data_dir"]) if merged.get("data_dir") else None,
+        **{k: merged[k] for k in RUN_KEYS if k in merged},
+    )
+    return Job(key, spec, estimate_s(spec))
+
+
+def estimate_s(spec: RunSpec) -> float:
+    """Expected wall seconds of one run, from the settings' own hints."""
+    round_ = rounds.load(spec.round)
+    benchmark: Benchmark = registry.load(registry.BENCHMARKS, spec.benchmark)
+    chosen = settings.plan(spec, benchmark, round_).settings
+    samples = max(chosen.min_query_count, 1)
+    if spec.mode is TestMode.ACCURACY:
+        samples = benchmark.variant(spec.scenario, spec.mode, spec.test, round_).total_count
+    per_sample = {
+        "SingleStream": chosen.single_stream_expected_latency_ns / 1e9,
+        "MultiStream": chosen.multi_stream_expected_latency_ns / 1e9 / (8 if spec.mode is TestMode.ACCURACY else 1),
+        "Server": 1 / max(chosen.server_target_qps, 1e-9),
+        "Offline": 1 / max(chosen.offline_expected_qps, 1e-9),
+    }[chosen.scenario]
+    floor = 0.0 if spec.mode is TestMode.ACCURACY else chosen.min_duration_ms / 1000
+    return OVERHEAD_S + max(floor, samples * per_sample)

@@ -1,0 +1,250 @@
+"""The road from a plan to a submission: the verbs `campaign`, `demo`, `submit` and `report`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from audit.finding import Finding, errors
+from loadgen_harness import assess, campaign, console, plan, rounds, system, verbs
+from loadgen_harness.assess import Assessment
+from loadgen_harness.campaign import Outcome
+from loadgen_harness.errors import BadInput
+from loadgen_harness.plan import Job, Plan
+from submissions import check as checks
+from submissions import generate, truncate
+from submissions.report import report as write_report
+
+DEMO_PLAN = Path(__file__).parent / "plans" / "demo.toml"
+RESULTS = ("run", "verdict", "result>", "energy")
+ACCURACY = ("benchmark", "metric", "value>", "95 % interval>", "n>", "target>", "verdict")
+COMPLIANCE = ("run", "test", "verdict")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One numbered step of the demo."""
+
+    number: int
+    total: int
+    text: str
+
+    def show(self) -> None:
+        """Say where we are."""
+        console.say(f"[{self.number}/{self.total}] {self.text}", "bold")
+
+
+def campaign_(args: argparse.Namespace) -> int:
+    """Run a plan, or show it."""
+    chosen = plan.read(args.plan)
+    planned = plan.jobs(chosen, args.output)
+    if args.dry_run:
+        show_plan(planned)
+        return verbs.OK
+    outcomes = carry_out(chosen, args.output, args.only)
+    assessments = assess.assess(outcomes)
+    show_summary(assessments, outcomes)
+    found = distinct([finding for each in assessments for finding in each.result.findings])
+    console.findings(found)
+    return verbs.OK if all(outcome.ok for outcome in outcomes) and not errors(found) else verbs.FOUND
+
+
+def show_plan(planned: Sequence[Job]) -> None:
+    """Every run with its time, and the total."""
+    rows = [(job.key, console.clock(job.estimate_s), "yes" if campaign.finished(job) else "") for job in planned]
+    console.table("Runs", ("run", "about>", "finished"), rows)
+    left = sum(job.estimate_s for job in planned if not campaign.finished(job))
+    console.say(f"{len(planned)} runs, about {console.clock(left)} left")
+
+
+def carry_out(chosen: Plan, output: Path, only: str = "") -> list[Outcome]:
+    """Fetch assets, run what is not finished, and say how each run ended."""
+    for choice in chosen.choices:
+        if not only or only.split("/")[0] in choice.benchmark:
+            verbs.fetch_assets([choice.benchmark])
+    total = len(plan.jobs(chosen, output))
+    outcomes: list[Outcome] = []
+    with console.live(total) as show:
+
+        def on_step(step: campaign.Step) -> None:
+            show(step.job.key, step.status, step.number - 1, step.left_s)
+
+        for outcome in campaign.execute(chosen, output, only=only, on_step=on_step):
+            outcomes.append(outcome)
+            if not outcome.resumed:
+                console.say(outcome_line(outcome), "" if outcome.ok else "red")
+    resumed = sum(outcome.resumed for outcome in outcomes)
+    if resumed:
+        console.note(f"{resumed} finished runs were taken over from {output}.")
+    return outcomes
+
+
+def outcome_line(outcome: Outcome) -> str:
+    """How one run ended, in one line (and LoadGen's reasons where it is not valid)."""
+    if outcome.run is None:
+        return f"  failed   {outcome.job.key}: {outcome.error}"
+    verdict = "ok" if outcome.ok else "INVALID"
+    why = f": {'; '.join(outcome.run.invalid_reasons)}" if not outcome.ok else ""
+    return f"  {verdict:8} {outcome.job.key}  {verbs.describe_result(outcome.run)}  {outcome.run.meta['wall_s']:.1f} s{why}"
+
+
+def show_summary(assessments: Sequence[Assessment], outcomes: Sequence[Outcome]) -> None:
+    """The tables at the end of a campaign: results, accuracy, compliance, and what failed."""
+    console.table("Results", RESULTS, [result_row(each) for each in assessments])
+    scored = {each.result.benchmark.name: each for each in assessments if each.result.scores}
+    console.table("Accuracy", ACCURACY, [row for each in scored.values() for row in accuracy_rows(each)])
+    verdicts = [
+        (place(each), name, "pass" if passed else "FAIL")
+        for each in assessments
+        for name, passed in each.result.verdicts.items()
+    ]
+    if verdicts:
+        console.table("Compliance", COMPLIANCE, verdicts)
+    for outcome in outcomes:
+        if outcome.run is None:
+            console.say(outcome_line(outcome), "red")
+
+
+def place(each: Assessment) -> str:
+    """Benchmark and scenario."""
+    return f"{each.result.benchmark.name}/{each.result.scenario}"
+
+
+def result_row(each: Assessment) -> tuple[str, ...]:
+    """One row of RESULTS."""
+    run = each.result.run
+    verdict = "VALID" if run.valid else "INVALID"
+    return place(each), verdict, verbs.describe_result(run), each.energy_brief
+
+
+def accuracy_rows(each: Assessment) -> list[tuple[str, ...]]:
+    """Rows of ACCURACY: every score against its target."""
+    targets = {target.metric: target for target in each.result.targets}
+    missed = {finding.key for finding in each.result.findings if finding.check == "accuracy"}
+    rows = []
+    for score in each.result.scores:
+        wanted = f"{targets[score.metric].target:.4g}" if score.metric in targets else ""
+        verdict = ("FAIL" if score.metric in missed else "pass") if wanted else ""
+        interval = f"{score.low:.4g} to {score.high:.4g}"
+        rows.append((each.result.benchmark.name, score.metric, f"{score.value:.4g}", interval, str(score.n), wanted, verdict))
+    return rows
+
+
+def distinct(found: Sequence[Finding]) -> list[Finding]:
+    """Findings without those that say the same of another copy of the same file."""
+    return list({(f.check, f.key, f.found, f.wanted): f for f in reversed(found)}.values())[::-1]
+
+
+def demo(args: argparse.Namespace) -> int:
+    """Three real models through every scenario, compliance, power, tree, check and report."""
+    begun = time.monotonic()
+    chosen, output = plan.read(DEMO_PLAN), args.output
+    Step(1, 4, "runs: three models, every scenario, accuracy, compliance, power").show()
+    outcomes = carry_out(chosen, output, args.only)
+    Step(2, 4, "accuracy, compliance and rules").show()
+    assessments = assess.assess(outcomes)
+    found: list[Finding] = []
+    if not args.only:
+        Step(3, 4, "submission tree: sealed backup, hash, truncation, check").show()
+        found = build_tree(chosen, assessments, output, output / "submission", None, replace_tree=True)
+    Step(4, 4, "report").show()
+    page = build_report(outcomes, assessments, output)
+    show_summary(assessments, outcomes)
+    found = distinct([*(f for each in assessments for f in each.result.findings), *found])
+    console.findings([finding for finding in found if finding.severity.value != "note"])
+    console.say(f"report  {page}", "bold")
+    if not args.only:
+        console.say(f"tree    {output / 'submission'}  (round {chosen.round}: this suite's own, not MLCommons')")
+    console.say(f"done in {console.clock(time.monotonic() - begun)}")
+    return verbs.OK if all(outcome.ok for outcome in outcomes) and not errors(found) else verbs.FOUND
+
+
+def submit(args: argparse.Namespace) -> int:
+    """The submission tree of a finished campaign."""
+    chosen = plan.read(args.plan)
+    outcomes = finished(chosen, args.campaign)
+    described = json.loads(args.system.read_text(encoding="utf-8")) if args.system else None
+    found = build_tree(chosen, assess.assess(outcomes), args.campaign, args.output, described)
+    console.findings(found)
+    verdict = "in order" if not errors(found) else "not in order"
+    console.say(f"wrote {args.output}: {verdict}; whole accuracy logs are sealed in {sealed(args.campaign)}", "bold")
+    return verbs.FOUND if errors(found) else verbs.OK
+
+
+def report(args: argparse.Namespace) -> int:
+    """The report of a campaign so far."""
+    chosen = plan.read(args.plan)
+    outcomes = finished(chosen, args.campaign)
+    page = build_report(outcomes, assess.assess(outcomes), args.output or args.campaign)
+    console.say(f"wrote {page}")
+    return verbs.OK
+
+
+def finished(chosen: Plan, folder: Path) -> list[Outcome]:
+    """What a campaign's folder holds; raises BadInput where it holds nothing of the plan."""
+    outcomes = campaign.outcomes(chosen, folder)
+    if not outcomes:
+        raise BadInput(f"{folder} holds no finished run of this plan: run `lgh campaign` first.")
+    return outcomes
+
+
+def sealed(folder: Path) -> Path:
+    """Where whole accuracy logs are kept, outside the tree."""
+    return folder / "sealed-accuracy-logs"
+
+
+def build_tree(
+    chosen: Plan,
+    assessments: Sequence[Assessment],
+    folder: Path,
+    tree: Path,
+    described: Mapping[str, Any] | None,
+    *,
+    replace_tree: bool = False,
+) -> list[Finding]:
+    """Generate, back up, hash, truncate and check, in that order; returns what the check found."""
+    if replace_tree and tree.exists():  # the demo's own, made again from the same runs
+        import shutil
+
+        shutil.rmtree(tree)
+        shutil.rmtree(sealed(folder), ignore_errors=True)
+    meta = submission_meta(chosen, assessments, described)
+    generate.generate([each.entry() for each in assessments], meta, tree)
+    truncate.truncate(tree, sealed(folder))
+    found = list(truncate.verify(tree, sealed(folder)))
+    found += checks.check(tree, rounds.load(chosen.round), verbs.by_checker_name())
+    return found
+
+
+def submission_meta(
+    chosen: Plan, assessments: Sequence[Assessment], described: Mapping[str, Any] | None
+) -> generate.Submission:
+    """Submitter and system of a plan; what it does not state is seen or N/A."""
+    given = chosen.submission
+    submitter, name = given.get("submitter", "Demo"), given.get("system_name", "this_machine")
+    frameworks = {each.result.run.meta["backend"].get("framework", each.outcome.job.spec.backend) for each in assessments}
+    seen = system.official(
+        submitter=submitter,
+        division=chosen.division.value,
+        system_name=given.get("system_title", name),
+        system_type=given.get("system_type", "edge"),
+        framework=", ".join(sorted(str(framework) for framework in frameworks)),
+    )
+    own = {key: value for key, value in given.items() if key in system.KEYS and key != "system_name"}
+    return generate.Submission(
+        submitter=submitter, system_name=name, system={**seen, **own, **(described or {})}, division=chosen.division
+    )
+
+
+def build_report(outcomes: Sequence[Outcome], assessments: Sequence[Assessment], folder: Path) -> Path:
+    """Write report.html and its Markdown twin, anew where they are there; returns the page's path."""
+    page = folder / "report.html"
+    for path in (page, page.with_suffix(".md")):
+        path.unlink(missing_ok=True)
+    runs = [outcome.run for outcome in outcomes if outcome.run]
+    return write_report(runs, [each.result for each in assessments], page)

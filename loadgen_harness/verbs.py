@@ -1,0 +1,276 @@
+"""The verbs of the command line, one short function each: arguments in, exit code out."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from importlib import util
+from pathlib import Path
+from typing import Any
+
+from loadgen_harness import __version__, console, registry, rounds, system
+from loadgen_harness.errors import BadInput, SuiteError
+from loadgen_harness.types import Benchmark, Division, RunSpec, Scenario, TestMode
+
+OK, FOUND = 0, 1  # FOUND: the program worked and what it looked at is not in order
+HERE = Path(__file__).parent
+
+
+def list_(args: argparse.Namespace) -> int:
+    """Benchmarks, backends, workers, meters, compliance tests and rounds."""
+    if args.json:
+        console.data({kind.title: registry.names(kind) for kind in _kinds()} | {"round": rounds.names()})
+        return OK
+    rows = []
+    for name in registry.names(registry.BENCHMARKS):
+        benchmark: Benchmark = registry.load(registry.BENCHMARKS, name)
+        within = [r for r in rounds.names() if name in rounds.load(r).benchmarks]
+        rows.append((name, benchmark.title, ", ".join(benchmark.backends), ", ".join(benchmark.precisions), ", ".join(within)))
+    console.table("Benchmarks", ("name", "task", "backends", "precisions", "rounds"), rows)
+    others = [(kind.title, ", ".join(registry.names(kind))) for kind in _kinds() if kind is not registry.BENCHMARKS]
+    console.table("Plug-ins", ("kind", "names"), [*others, ("round", ", ".join(rounds.names()))])
+    return OK
+
+
+def _kinds() -> tuple[registry.Kind, ...]:
+    return registry.BENCHMARKS, registry.BACKENDS, registry.WORKERS, registry.METERS, registry.TESTS
+
+
+def system_(args: argparse.Namespace) -> int:
+    """What can be seen of this machine, as the official system description."""
+    described = system.official(
+        submitter=args.submitter, division=args.division, system_name=args.name, system_type=args.type, framework="N/A"
+    )
+    if not args.output:
+        console.data(described)
+        return OK
+    if args.output.exists():
+        raise BadInput(f"{args.output} exists: choose another --output, what a person edited is never overwritten.")
+    import json
+
+    partial = args.output.with_name(f"{args.output.name}.partial")
+    partial.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+    partial.rename(args.output)
+    console.say(f"wrote {args.output}: replace N/A where the field means something on this machine.")
+    return OK
+
+
+def doctor(args: argparse.Namespace) -> int:
+    """What works here and what would be needed for the rest."""
+    rows = [("LoadGen", *_package("mlperf_loadgen", "mlcommons-loadgen==6.0.17"))]
+    rows += [(f"backend {name}", *_loads(registry.BACKENDS, name)) for name in registry.names(registry.BACKENDS)]
+    rows += [(f"meter {name}", *_meter(name)) for name in registry.names(registry.METERS)]
+    rows += [("assets", "ok", _asset_line()), ("disk", *_disk()), ("governor", *_governor())]
+    console.table(f"loadgen-harness {__version__}", ("part", "state", "what to know"), rows)
+    return OK if rows[0][1] == "ok" else FOUND
+
+
+def _package(module: str, requirement: str) -> tuple[str, str]:
+    found = util.find_spec(module) is not None
+    return ("ok", requirement) if found else ("missing", f"run `pip install {requirement}`")
+
+
+def _loads(kind: registry.Kind, name: str) -> tuple[str, str]:
+    try:
+        registry.load(kind, name)
+    except SuiteError as error:
+        return "missing", str(error)
+    return "ok", ""
+
+
+def _meter(name: str) -> tuple[str, str]:
+    try:
+        reason = registry.load(registry.METERS, name).available()
+    except SuiteError as error:
+        reason = str(error)
+    return ("absent", reason) if reason else ("ok", "")
+
+
+def _asset_line() -> str:
+    from benchmarks._data import assets
+
+    present = [name for name, asset in assets.catalogue().items() if (assets.cache() / asset.folder).exists()]
+    return f"{len(present)} of {len(assets.catalogue())} in {assets.cache()}"
+
+
+def _disk() -> tuple[str, str]:
+    free = shutil.disk_usage(".").free / 1e9
+    return ("ok" if free > 2 else "low"), f"{free:.1f} GB free here"
+
+
+def _governor() -> tuple[str, str]:
+    governor = system.describe().get("scaling_governor", "")
+    if governor in ("", "performance"):
+        return "ok", governor or "not visible"
+    return "slow", f"{governor}: `cpupower frequency-set -g performance` steadies the figures"
+
+
+def run(args: argparse.Namespace) -> int:
+    """One LoadGen run into one folder."""
+    from loadgen_harness import assess, campaign, launch, plan
+
+    spec = spec_of(args)
+    round_ = rounds.load(spec.round)
+    registry.load(registry.BENCHMARKS, spec.benchmark)
+    round_.limits(spec.benchmark, spec.scenario)
+    registry.load(registry.BACKENDS, spec.backend)
+    fetch_assets([spec.benchmark], spec.backend)
+    job = plan.Job(f"{spec.benchmark}/{spec.scenario}", spec, plan.estimate_s(spec))
+    hooks = campaign.hooks(args.meters.split(","))
+    with console.live(1) as report:
+        done = launch.launch(
+            spec,
+            audit_config=campaign.audit_config(job),
+            hooks=hooks,
+            on_progress=lambda status: report(job.key, status, 0, job.estimate_s - status.elapsed_s),
+        )
+    for line in done.meta["locked"]:
+        console.note(line)
+    verdict = "VALID" if done.valid else "INVALID"
+    console.say(f"{verdict}  {job.key} {spec.mode}  {describe_result(done)}  in {spec.output}", "" if done.valid else "red")
+    for reason in done.invalid_reasons:
+        console.say(f"  {reason}")
+    energy = assess.energy_text(done)
+    if energy:
+        console.say(f"  energy {energy}")
+    return OK if done.valid else FOUND
+
+
+def describe_result(done: Any) -> str:
+    """The official metric of a run in a few characters."""
+    result = done.result
+    return f"{result.value:.4g} {result.unit}" if result else f"{len(done.responses)} responses"
+
+
+def spec_of(args: argparse.Namespace) -> RunSpec:
+    """The RunSpec behind `run`'s arguments."""
+    overrides = {"target_qps": args.target_qps, "target_latency": args.target_latency, "min_duration": args.min_duration_ms}
+    overrides["min_query_count"] = args.min_query_count
+    return RunSpec(
+        benchmark=args.benchmark,
+        backend=args.backend or registry.load(registry.BENCHMARKS, args.benchmark).backends[0],
+        scenario=Scenario(args.scenario),
+        mode=TestMode(args.mode),
+        output=args.output,
+        round=args.round,
+        division=Division(args.division),
+        test=args.test.upper(),
+        device=args.device,
+        precision=args.precision,
+        worker=args.worker,
+        max_batch=args.max_batch,
+        max_wait_ms=args.max_wait_ms,
+        options=dict(pair(text, "--option") for text in args.option),
+        overrides={key: value for key, value in overrides.items() if value is not None},
+        user_conf=args.user_conf,
+        data_dir=args.data_dir,
+        hang_timeout_s=args.hang_timeout,
+    )
+
+
+def pair(text: str, flag: str) -> tuple[str, str]:
+    """`key=value` as a pair; raises BadInput without the equals sign."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise BadInput(f"{flag} takes key=value, not {text!r}.")
+    return key, value
+
+
+def fetch_assets(names: Sequence[str], backend: str = "") -> None:
+    """Resolve the assets of benchmarks before any run, with progress and licences shown."""
+    from benchmarks._data import assets
+
+    for name in names:
+        benchmark: Benchmark = registry.load(registry.BENCHMARKS, name)
+        for asset in benchmark.assets:
+            if not (assets.cache() / assets.catalogue()[asset].folder).exists():
+                console.say(f"asset {assets.describe(asset)}", "dim")
+            assets.resolve(asset, on_progress=console.download_progress())
+
+
+def audit(args: argparse.Namespace) -> int:
+    """What the rules say of run folders of ours: findings, exit code 1 where one is an error."""
+    from audit.finding import errors
+    from audit.verdict import summarize
+    from loadgen_harness import assess
+    from loadgen_harness.run import Run
+
+    rejected = False
+    for folder in args.runs:
+        if not (folder / "run.json").exists():
+            raise BadInput(f"{folder} holds no run.json: give the folder of a finished run.")
+        found = list(assess.findings_of(Run(folder)))
+        rejected |= bool(errors(found))
+        console.say(f"{folder}: {summarize(found).splitlines()[0]}", "bold")
+        console.findings(found)
+    return FOUND if rejected else OK
+
+
+def accuracy(args: argparse.Namespace) -> int:
+    """The accuracy of an AccuracyOnly run against the round's targets."""
+    from audit import accuracy as judged
+    from audit.finding import errors
+    from loadgen_harness import assess
+    from loadgen_harness.run import Run
+
+    done = Run(args.run)
+    if not done.meta or not done.responses:
+        raise BadInput(f"{args.run} is no finished run with responses: make one with --mode AccuracyOnly.")
+    benchmark: Benchmark = registry.load(registry.BENCHMARKS, done.spec["benchmark"])
+    round_ = rounds.load(done.spec["round"])
+    scores = assess.scores_of(done, benchmark, round_)
+    console.table(f"{benchmark.name}, round {round_.name}", SCORE_COLUMNS, score_rows(scores, round_, benchmark.name))
+    found = list(judged.judge(scores, round_.rules(benchmark.name), division=Division(done.spec["division"])))
+    console.findings(found)
+    return FOUND if errors(found) else OK
+
+
+SCORE_COLUMNS = ("metric", "value>", "95 % interval>", "n>", "target>", "reference>")
+
+
+def score_rows(scores: Sequence[Any], round_: Any, benchmark: str) -> list[tuple[str, ...]]:
+    """Rows for SCORE_COLUMNS."""
+    targets = {target.metric: target for target in round_.rules(benchmark).targets}
+    rows = []
+    for score in scores:
+        target = targets.get(score.metric)
+        wanted = (f"{target.target:.5g}", f"{target.reference:.5g}") if target else ("", "")
+        interval = f"{score.low:.5g} to {score.high:.5g}"
+        rows.append((score.metric, f"{score.value:.5g}", interval, str(score.n), *wanted))
+    return rows
+
+
+def check(args: argparse.Namespace) -> int:
+    """A submission tree under our own checks and, where given, the official checker."""
+    from audit.finding import errors
+    from audit.verdict import summarize
+    from submissions import check as checks
+
+    if not args.tree.is_dir():
+        raise BadInput(f"{args.tree} is no folder: give the root of a submission tree.")
+    round_ = rounds.load(args.round)
+    found = list(checks.check(args.tree, round_, by_checker_name()))
+    console.say(f"{args.tree}: {summarize(found).splitlines()[0]}", "bold")
+    console.findings(found)
+    accepted = _official(args.tree, args.official, round_.checker_version) if args.official else True
+    return FOUND if errors(found) or not accepted else OK
+
+
+def _official(tree: Path, repository: Path, version: str) -> bool:
+    from submissions.official import official
+
+    if not version:
+        raise BadInput("the official checker knows no such round: use --round v6.1 with --official.")
+    verdict = official(tree, repository, version)
+    state = "accepts" if verdict.passed else "rejects"
+    console.say(f"the official checker ({version}) {state} it: {verdict.results} results", "bold")
+    for line in verdict.reasons:
+        console.say(f"  {line}")
+    return verdict.passed
+
+
+def by_checker_name() -> dict[str, Benchmark]:
+    """Every benchmark under the name that its folder in a submission has."""
+    found = [registry.load(registry.BENCHMARKS, name) for name in registry.names(registry.BENCHMARKS)]
+    return {benchmark.checker_name: benchmark for benchmark in found}

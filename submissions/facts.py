@@ -1,0 +1,241 @@
+"""What the report says of each run, as plain values: rows, percentile tables, drawings, settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from audit.finding import Finding, errors
+from loadgen_harness.metrics import percentile, token_times
+from loadgen_harness.run import Run
+from loadgen_harness.types import Score, Target
+from power.measurement import measurements
+from submissions import plots
+from submissions.numbers import NONE, THIN, duration, number, quantity
+from submissions.readme import portable
+from submissions.record import RunResult
+
+SLOWEST = 0.99  # the slowest 1 % have a bar of their own
+EMPTY = (None, "", 0, 0.0, False)
+LATENCY_NAMES = {"MultiStream": "latency per query", "Offline": "time until done"}
+COLUMNS = ("mean", "p50", "p90", "p99", "max")
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """One score as text; `met` is None without a target."""
+
+    text: str
+    target: str
+    met: bool | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the summary and its section."""
+
+    anchor: str
+    benchmark: str
+    scenario: str
+    valid: bool
+    reason: str
+    metric: str
+    accuracy: tuple[Accuracy, ...]
+    energy: str
+    compliance: tuple[tuple[str, bool], ...]
+    errors: int
+    facts: tuple[tuple[str, str], ...]
+    percentiles: tuple[tuple[str, ...], ...]
+    drawings: tuple[tuple[str, str], ...]
+    settings: tuple[tuple[str, str], ...]
+    findings: tuple[Finding, ...]
+    digests: tuple[tuple[str, str], ...]
+
+
+def row(result: RunResult) -> Row:
+    """Everything the report says of one result."""
+    run = result.run
+    metric = run.result
+    return Row(
+        anchor=re.sub(r"[^a-z0-9]+", "-", f"{result.benchmark.name}-{result.scenario}".lower()),
+        benchmark=result.benchmark.title,
+        scenario=result.scenario,
+        valid=run.valid,
+        reason="; ".join(run.invalid_reasons),
+        metric=quantity(metric.value, metric.unit) if metric else NONE,
+        accuracy=tuple(_accuracy(score, result.targets) for score in result.scores),
+        energy=result.energy,
+        compliance=tuple(sorted(result.verdicts.items())),
+        errors=len(errors(result.findings)),
+        facts=tuple(_facts(run)),
+        percentiles=tuple(_percentiles(run)),
+        drawings=tuple((title, drawing) for title, drawing in _drawings(result) if drawing),
+        settings=tuple(_settings(run)),
+        findings=result.findings,
+        digests=tuple(_digests(run)),
+    )
+
+
+def shared(runs: Iterable[Run], key: str) -> list[tuple[tuple[tuple[str, str], ...], int]]:
+    """The different values of one mapping of run.json as sorted pairs, with how many runs have each."""
+    counted: dict[tuple[tuple[str, str], ...], int] = {}
+    for run in runs:
+        pairs = tuple(sorted((name, portable(str(value))) for name, value in (run.meta.get(key) or {}).items()))
+        if pairs:
+            counted[pairs] = counted.get(pairs, 0) + 1
+    return sorted(counted.items(), key=lambda item: -item[1])
+
+
+def listed(run: Run) -> tuple[str, str, str, str, str]:
+    """One line of the table of all runs: benchmark, scenario, what for, duration, verdict."""
+    spec = run.spec
+    test = f", {spec['test']}" if spec.get("test") else ""
+    length = quantity(run.duration_s, "s", 3)
+    scenario = str(spec.get("scenario") or run.scenario or NONE)
+    verdict = "VALID" if run.valid else "INVALID"
+    if run.mode == "AccuracyOnly":
+        verdict = "no errors" if run.valid else "errors"
+    return str(spec.get("benchmark", run.path.name)), scenario, f"{run.mode or NONE}{test}", length, verdict
+
+
+def _accuracy(score: Score, targets: Sequence[Target]) -> Accuracy:
+    target = next((each for each in targets if each.metric == score.metric), None)
+    interval = f"[{number(score.low)},{THIN}{number(score.high)}]"
+    text = f"{score.metric} {number(score.value)} {interval}, n{THIN}={THIN}{number(score.n)}"
+    if target is None:
+        return Accuracy(text, "no target", None)
+    above = score.value >= target.target if target.higher_is_better else score.value <= target.target
+    below = target.upper is None or score.value <= target.upper
+    sign = "≥" if target.higher_is_better else "≤"
+    upper = f", ≤ {number(target.upper, 5)}" if target.upper is not None else ""
+    return Accuracy(text, f"target {sign} {number(target.target, 5)}{upper}", above and below)
+
+
+def _facts(run: Run) -> Iterable[tuple[str, str]]:
+    """A handful of facts that stand above the drawings."""
+    spec = run.spec
+    backend = (run.meta.get("backend") or {}).get("name") or spec.get("backend")
+    yield from ((name, str(value)) for name, value in (("backend", backend), ("device", spec.get("device"))) if value)
+    if spec.get("precision"):
+        yield "precision", str(spec["precision"])
+    if run.samples is not None and len(run.samples):
+        yield "samples", number(float(len(run.samples)))
+        yield "mean batch", number(float(np.mean(run.samples["batch"])), 3)
+    if run.duration_s is not None:
+        yield "timed part", quantity(run.duration_s, "s", 3)
+    memory = run.meta.get("memory") or {}
+    for key, title in (("host_peak_bytes", "host memory"), ("device_peak_bytes", "device memory")):
+        if memory.get(key):
+            yield title, quantity(memory[key] / 2**20, "MiB", 3)
+
+
+def _latencies(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """(seconds since start, latency in ns) per sample; per query in MultiStream, which is what LoadGen judges there."""
+    table = run.samples
+    if table is None or not len(table):
+        return np.empty(0), np.empty(0)
+    issued, done = table["issued"].astype(float), table["done"].astype(float)
+    if run.scenario == "MultiStream":
+        issued, query = np.unique(issued, return_inverse=True)
+        last = np.zeros(len(issued))
+        np.maximum.at(last, query, done)
+        done = last
+    return (issued - issued.min()) / 1e9, done - issued
+
+
+def _percentiles(run: Run) -> Iterable[tuple[str, ...]]:
+    """(name, mean, p50, p90, p99, max) of each kind of latency."""
+    _, latencies = _latencies(run)
+    kinds = [(LATENCY_NAMES.get(run.scenario, "latency"), latencies)]
+    if _streams(run) and run.samples is not None:
+        times = token_times(run.samples)
+        kinds += [("time to first token", times.ttft_ns), ("time per output token", times.tpot_ns)]
+    for name, values in kinds:
+        if len(values):
+            marks = [float(percentile(values, share)) for share in (0.5, 0.9, 0.99)]
+            yield name, *(duration(value) for value in (float(np.mean(values)), *marks, float(np.max(values))))
+
+
+def _drawings(result: RunResult) -> Iterable[tuple[str, str]]:
+    run = result.run
+    seconds, latencies = _latencies(run)
+    limit = float(run.log.get("effective_target_latency_ns") or 0) if run.scenario == "Server" else 0.0
+    if run.scenario == "Offline" and run.samples is not None and len(run.samples):
+        done = (run.samples["done"] - run.samples["issued"].min()) / 1e9
+        yield "Throughput over time", plots.throughput(done)
+    else:
+        yield "Latency distribution", plots.distribution(latencies, limit)
+        yield "Latency over time", plots.timeline(seconds, latencies, limit)
+    if _streams(run) and run.samples is not None:
+        yield "Time to first token", plots.distribution(token_times(run.samples).ttft_ns, name="time to first token")
+    yield "Where the time went", plots.anatomy(_anatomy(run))
+    yield from ((f"Power ({name})", plots.power(curve)) for name, curve in _power(run))
+
+
+def _power(run: Run) -> Iterable[tuple[str, list[tuple[float, float]]]]:
+    """Each meter's curve: seconds since LoadGen's window began, inside that window, and watts."""
+    window = run.power_window
+    if window is None or run.mode == "AccuracyOnly":
+        return
+    for measured in measurements(run.path):
+        points = zip(measured.times_s - window[0], measured.watts, strict=True)
+        meter = "estimated" if measured.estimated else measured.meter
+        yield f"{meter}, {measured.scope}", [(t, w) for t, w in points if 0 <= t <= window[1] - window[0]]
+
+
+def _streams(run: Run) -> bool:
+    return run.samples is not None and bool(len(run.samples)) and bool((run.samples["first_token"] > 0).any())
+
+
+def _anatomy(run: Run) -> list[tuple[str, list[plots.Part]]]:
+    """Mean parts of all samples and of the slowest 1 %; within a row they add up to its mean latency."""
+    table = run.samples
+    if table is None or not len(table):
+        return []
+    spans = _stream_spans(table) if _streams(run) else _batch_spans(table)
+    latency = table["done"] - table["issued"]
+    slow = latency >= percentile(latency, SLOWEST)
+    rows: list[tuple[str, Callable[[np.ndarray], float]]] = [
+        ("mean of all", lambda span: float(np.mean(span))),
+        ("mean of the slowest 1 %", lambda span: float(np.mean(span[slow]))),
+    ]
+    return [(name, [(part, mean(span)) for part, span in spans]) for name, mean in rows]
+
+
+def _batch_spans(table: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    return [
+        ("queueing", table["dequeued"] - table["issued"]),
+        ("batching", table["started"] - table["dequeued"]),
+        ("compute and completion", table["done"] - table["started"]),
+    ]
+
+
+def _stream_spans(table: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    first = np.where(table["first_token"] > 0, table["first_token"], table["done"])
+    return [
+        ("queueing", table["dequeued"] - table["issued"]),
+        ("to first token", first - table["dequeued"]),
+        ("decode", table["done"] - first),
+    ]
+
+
+def _settings(run: Run) -> Iterable[tuple[str, str]]:
+    """LoadGen's settings that are not at zero; the effective ones for a foreign folder."""
+    known: Mapping[str, Any] = run.meta.get("settings") or {
+        key.removeprefix("effective_"): value for key, value in run.log.items() if key.startswith("effective_")
+    }
+    locked = set(run.meta.get("locked") or ())
+    for key, value in sorted(known.items()):
+        if value not in EMPTY:
+            yield key, f"{value}{' (locked)' if key in locked else ''}"
+
+
+def _digests(run: Run) -> Iterable[tuple[str, str]]:
+    for name in ("model", "data"):
+        if run.meta.get(f"{name}_sha256"):
+            yield name, str(run.meta[f"{name}_sha256"])
+    yield from sorted((str(name), str(digest)) for name, digest in (run.meta.get("digests") or {}).items())

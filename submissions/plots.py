@@ -1,0 +1,192 @@
+"""The report's drawings as inline SVG: distribution, timeline, throughput, anatomy, power."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from loadgen_harness.metrics import percentile
+from submissions import svg
+from submissions.numbers import THIN, duration, number, tick, time_unit
+
+MARKED = (0.5, 0.9, 0.99, 0.999)
+DOTS = 400  # points drawn one by one; past that columns show minimum, median and maximum
+COLUMNS = 180
+CURVE = 140
+BAR_HEIGHT = 30
+Part = tuple[str, float]  # name and nanoseconds
+
+
+def distribution(latencies_ns: np.ndarray, limit_ns: float = 0.0, *, name: str = "latency") -> str:
+    """Share of samples (on a scale that opens the tail) against latency, percentiles marked; "" for no samples."""
+    if len(latencies_ns) == 0:
+        return ""
+    ordered = np.sort(latencies_ns).astype(float)
+    count = len(ordered)
+    scale, unit = time_unit(float(np.median(ordered)))
+    high = max(ordered[-1], limit_ns if limit_ns < 4 * ordered[-1] else 0.0)
+    x = svg.fitting(f"{name} ({unit})", max(ordered[0], 1.0) / scale, high / scale, tick)
+    frame = svg.Frame(x, _tail_axis(count))
+    shares = 1 - 10 ** -np.linspace(0, _tail(1 - 1 / (count + 1)), min(CURVE, count))
+    ranks = np.minimum((shares * count).astype(int), count - 1)
+    curve = frame.path(zip(ordered[ranks] / scale, shares, strict=True), "l1")
+    marks, said = _marks(frame, ordered, scale)
+    body = frame.grid() + _limit(frame, limit_ns, scale) + curve + marks
+    return svg.picture(f"Distribution of the {name}", f"{number(count)} samples. {said}", body)
+
+
+def timeline(seconds: np.ndarray, latencies_ns: np.ndarray, limit_ns: float = 0.0) -> str:
+    """Latency against time since the start; extremes survive, however many samples there are."""
+    if len(seconds) == 0:
+        return ""
+    scale, unit = time_unit(float(np.median(latencies_ns)))
+    values = latencies_ns / scale
+    top = max(values.max(), limit_ns / scale if limit_ns < 4 * latencies_ns.max() else 0.0)
+    low = float(values.min()) if values.min() > 0 and top / values.min() > 10**svg.DECADES_FOR_LOG else 0.0
+    y = svg.fitting(f"latency ({unit})", low, float(top), tick)
+    frame = svg.Frame(svg.exact("time since start (s)", 0.0, float(seconds.max()), tick), y)
+    if len(seconds) <= DOTS:
+        body, said = frame.dots(zip(seconds, values, strict=True), "d1"), "One dot for each sample"
+    else:
+        middle, lows, medians, highs = envelope(seconds, values, COLUMNS)
+        body = frame.bars(zip(middle, lows, highs, strict=True), "b1")
+        body += frame.path(zip(middle, medians, strict=True), "l1")
+        said = "Bars from minimum to maximum and a line through the medians of short time slices"
+    body = frame.grid() + _limit_across(frame, limit_ns, scale) + body
+    worst = duration(float(latencies_ns.max()))
+    return svg.picture("Latency over time", f"{said}; {number(len(seconds))} samples, slowest {worst}.", body)
+
+
+def throughput(seconds: np.ndarray, bins: int = 48) -> str:
+    """Samples finished per second over the run, for scenarios whose samples are all issued at once."""
+    if len(seconds) < 2 or seconds.max() <= 0:
+        return ""
+    bins = max(4, min(bins, len(seconds) // 8))
+    counts, edges = np.histogram(seconds, bins=bins, range=(0.0, float(seconds.max())))
+    rates = counts / np.diff(edges)
+    x = svg.exact("time since start (s)", 0.0, float(seconds.max()), tick)
+    frame = svg.Frame(x, svg.linear("samples/s", 0.0, float(rates.max()), tick))
+    steps = [point for n, rate in enumerate(rates) for point in ((edges[n], rate), (edges[n + 1], rate))]
+    said = f"Between {number(float(rates.min()), 3)} and {number(float(rates.max()), 3)} samples/s in {bins} slices."
+    return svg.picture("Throughput over time", said, frame.grid() + frame.path(steps, "l1"))
+
+
+def anatomy(rows: Sequence[tuple[str, Sequence[Part]]]) -> str:
+    """One stacked bar for each row of named parts in ns, every bar from zero; the legend names the parts."""
+    totals = [sum(value for _, value in parts) for _, parts in rows]
+    if not rows or max(totals) <= 0:
+        return ""
+    scale, unit = time_unit(max(totals))
+    height = svg.TOP + svg.BOTTOM + len(rows) * (BAR_HEIGHT + 22) + 4
+    x = svg.exact(f"latency ({unit})", 0.0, max(totals) / scale, tick)
+    frame = svg.Frame(x, svg.Axis("", 0.0, 1.0, ()), height)
+    bars = [_bar(row, svg.TOP + 22 + n * (BAR_HEIGHT + 22), max(totals)) for n, row in enumerate(rows)]
+    said = ". ".join(f"{name}: " + ", ".join(f"{p} {duration(v)}" for p, v in parts) for name, parts in rows)
+    legend = _legend([name for name, _ in rows[0][1]])
+    return svg.picture("Latency anatomy", f"{said}.", frame.grid() + legend + "".join(bars), height)
+
+
+def power(curve: Sequence[tuple[float, float]]) -> str:
+    """Watts against seconds since the start, with their mean."""
+    if len(curve) < 2:
+        return ""
+    seconds, watts = (np.array(column, dtype=float) for column in zip(*curve, strict=True))
+    frame = svg.Frame(
+        svg.exact("time since start (s)", float(seconds.min()), float(seconds.max()), tick),
+        svg.linear("power (W)", 0.0, float(watts.max()), tick),
+    )
+    mean = float(np.sum((watts[1:] + watts[:-1]) / 2 * np.diff(seconds)) / ((seconds[-1] - seconds[0]) or 1.0))
+    if len(seconds) > DOTS:
+        middle, lows, medians, highs = envelope(seconds, watts, COLUMNS)
+        body = frame.bars(zip(middle, lows, highs, strict=True), "b2")
+        body += frame.path(zip(middle, medians, strict=True), "l2")
+    else:
+        body = frame.path(zip(seconds, watts, strict=True), "l2")
+    label = svg.text(svg.WIDTH - svg.RIGHT, svg.NAME_LINE, f"mean {number(mean, 3)} W", "end", "m")
+    body += frame.path([(frame.x.low, mean), (frame.x.high, mean)], "lim") + label
+    return svg.picture(
+        "Power", f"Mean {number(mean, 3)} W, peak {number(float(watts.max()), 3)} W.", frame.grid() + body
+    )
+
+
+def envelope(x: np.ndarray, y: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(middle, minimum, median, maximum) of `y` in equal slices of `x`, empty slices left out."""
+    width = (float(x.max()) - float(x.min())) / columns or 1.0
+    slot = np.minimum(((x - x.min()) / width).astype(int), columns - 1)
+    order = np.argsort(slot, kind="stable")
+    used, starts = np.unique(slot[order], return_index=True)
+    groups = np.split(y[order], starts[1:])
+    middle = x.min() + (used + 0.5) * width
+    low, median, high = (np.array([pick(group) for group in groups]) for pick in (np.min, np.median, np.max))
+    return middle, low, median, high
+
+
+def _tail(share: float) -> float:
+    return -math.log10(1 - min(share, 1 - 1e-12))
+
+
+def _tail_axis(count: int) -> svg.Axis:
+    """0, 50, 90, 99, … %, as far as `count` samples can tell."""
+    shares = [0.0, 0.5, *(1 - 10.0**-nines for nines in range(1, 8))]
+    highest = 1 - 1 / (count + 1)
+    ticks = tuple((share, f"{share * 100:.7g}{THIN}%") for share in shares if share <= highest)
+    return svg.Axis("share of samples", 0.0, highest, ticks, _tail)
+
+
+def _marks(frame: svg.Frame, ordered: np.ndarray, scale: float) -> tuple[str, str]:
+    """Dots at the percentiles that `ordered` can support, each with its value."""
+    shares = [share for share in MARKED if len(ordered) * (1 - share) >= 1]
+    values = [float(percentile(ordered, share)) for share in shares]
+    points = [(value / scale, share) for value, share in zip(values, shares, strict=True)]
+    names = [f"p{share * 100:g} {duration(value)}" for value, share in zip(values, shares, strict=True)]
+    labels = []
+    for point, name in zip(points, names, strict=True):
+        x, y = frame.at(*point)
+        late, bottom = x > svg.WIDTH * 0.6, svg.HEIGHT - svg.BOTTOM
+        place = (x - 8, y - 4) if late else (x + 8, y + 12 if y + 14 < bottom else y + 2)
+        labels.append(svg.text(*place, name, "end" if late else "", "m"))
+    return frame.dots(points, "p1") + "".join(labels), ", ".join(names) + "."
+
+
+def _limit(frame: svg.Frame, limit_ns: float, scale: float) -> str:
+    """An upright line at the latency limit, where it lies in the plot."""
+    value = limit_ns / scale
+    if not frame.x.low < value <= frame.x.high:
+        return ""
+    x, bottom = frame.at(value, frame.y.low)
+    line = frame.path([(value, frame.y.low), (value, frame.y.high)], "lim")
+    side, anchor = (-5, "end") if x > svg.WIDTH * 0.75 else (5, "")
+    return line + svg.text(x + side, bottom - 7, f"limit {duration(limit_ns)}", anchor, "m")
+
+
+def _limit_across(frame: svg.Frame, limit_ns: float, scale: float) -> str:
+    """A level line at the latency limit."""
+    value = limit_ns / scale
+    if not frame.y.low < value <= frame.y.high:
+        return ""
+    line = frame.path([(frame.x.low, value), (frame.x.high, value)], "lim")
+    return line + svg.text(svg.WIDTH - svg.RIGHT, svg.NAME_LINE, f"limit {duration(limit_ns)}", "end", "m")
+
+
+def _bar(row: tuple[str, Sequence[Part]], top: float, peak: float) -> str:
+    """A stacked bar with its name above and values where they fit; `peak` ns fill the whole width."""
+    name, parts = row
+    pieces, left = [], float(svg.LEFT)
+    for order, (_, value) in enumerate(parts, start=1):
+        width = (svg.WIDTH - svg.RIGHT - svg.LEFT) * value / peak
+        pieces.append(svg.rectangle(left, top, (max(width, 0.6 if value > 0 else 0.0), BAR_HEIGHT), f"f{order}"))
+        if width > 58:
+            pieces.append(svg.text(left + width / 2, top + BAR_HEIGHT / 2 + 4, duration(value), "middle", "o"))
+        left += width
+    total = duration(sum(value for _, value in parts))
+    return svg.text(svg.LEFT, top - 5, f"{name}: {total}") + "".join(pieces)
+
+
+def _legend(names: Sequence[str]) -> str:
+    pieces, left = [], float(svg.LEFT)
+    for order, name in enumerate(names, start=1):
+        pieces.append(svg.rectangle(left, 4, (10, 10), f"f{order}") + svg.text(left + 15, 13, name))
+        left += 28 + 7.4 * len(name)
+    return "".join(pieces)

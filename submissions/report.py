@@ -1,0 +1,87 @@
+"""One HTML page that needs no network, and its Markdown twin: what was measured, and whether it counts."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
+
+from loadgen_harness.errors import BadInput
+from loadgen_harness.run import Run
+from submissions import facts
+from submissions.record import RunResult
+
+EMPHASIS = re.compile(r"\*?\b(estimated)\b\*?")
+
+
+def report(runs: Sequence[Run], results: Sequence[RunResult], output: Path) -> Path:
+    """Write `output` (an .html file) and its twin with the ending .md; returns `output`.
+
+    `results` are the performance runs to show in full, `runs` all runs behind them. Raises BadInput where one of the
+    two files exists.
+    """
+    twin = output.with_suffix(".md")
+    for path in (output, twin):
+        if path.exists():
+            raise BadInput(f"{path} exists: choose another name for the report.")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    content = _content(runs, results)
+    environment = _environment()
+    for path, template in ((twin, "report.md.j2"), (output, "report.html.j2")):
+        partial = path.with_name(f"{path.name}.partial")
+        partial.write_text(environment.get_template(template).render(content), encoding="utf-8")
+        os.replace(partial, path)
+    return output
+
+
+def _content(runs: Sequence[Run], results: Sequence[RunResult]) -> dict[str, Any]:
+    every = list({run.path: run for run in (*runs, *(result.run for result in results))}.values())
+    rows = [facts.row(result) for result in results]
+    return {
+        "rows": rows,
+        "groups": _groups(rows),
+        "columns": facts.COLUMNS,
+        "valid": sum(row.valid and not row.errors for row in rows),
+        "all_runs": [facts.listed(run) for run in every],
+        "damage": [(run.path.name, each) for run in every for each in run.damage],
+        "systems": facts.shared(every, "system"),
+        "versions": facts.shared(every, "versions"),
+        "harness": facts.shared(every, "harness"),
+        "suites": facts.shared(every, "suite"),
+        "rounds": sorted({str(run.meta["round"]) for run in every if run.meta.get("round")}),
+        "started": min((str(run.meta["started"]) for run in every if run.meta.get("started")), default=""),
+        "synthetic": any(run.meta.get("synthetic") for run in every),
+    }
+
+
+def _groups(rows: Sequence[facts.Row]) -> list[tuple[str, list[facts.Row]]]:
+    """Rows by benchmark, in the order of their first appearance."""
+    return [(name, [row for row in rows if row.benchmark == name]) for name in dict.fromkeys(r.benchmark for r in rows)]
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("submissions", "templates"),
+        autoescape=select_autoescape(enabled_extensions=("html.j2",)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["emphasis"] = _emphasis
+    environment.filters["cell"] = _cell
+    return environment
+
+
+def _emphasis(text: str) -> Markup:
+    """The word that marks an estimate in italics, everything else escaped."""
+    return Markup(EMPHASIS.sub(r"<em>\1</em>", str(escape(text))))
+
+
+def _cell(text: object) -> str:
+    """A text that cannot break a Markdown table."""
+    return " ".join(str(text).split()).replace("|", "\\|")
