@@ -57,7 +57,7 @@ def stream_estimate(case: Case) -> Iterator[Finding]:
 def sample_count(case: Case) -> Iterator[Finding]:
     """samples.npy holds as many samples as LoadGen counted."""
     table = case.run.samples
-    if table is None or case.run.mode == "SubmissionRun":
+    if table is None or case.run.mode not in ("PerformanceOnly", "AccuracyOnly"):
         return
     keys = (
         ("result_query_count", "effective_samples_per_query")

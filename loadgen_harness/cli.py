@@ -23,7 +23,7 @@ USAGE, INTERRUPTED = 2, 130
 Verb = Callable[[argparse.Namespace], int]
 
 
-class Parser(argparse_flags.ArgumentParser):  # type: ignore[misc]
+class Parser(argparse_flags.ArgumentParser):
     """An argparse parser whose complaints are one sentence with the nearest name, exit code 2."""
 
     def error(self, message: str) -> NoReturn:
@@ -57,7 +57,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     except flags.Error as error:
         raise BadInput(f"{str(error).splitlines()[0].rstrip('.')}: see `lgh --help`.") from error
     args.round = ROUND.value
-    return args  # type: ignore[no-any-return]
+    return args
 
 
 def _dispatch(args: argparse.Namespace) -> int:
@@ -109,7 +109,7 @@ def _verbs(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser
 
 def build() -> argparse.ArgumentParser:
     """The whole command line."""
-    parser = Parser(
+    parser: argparse.ArgumentParser = Parser(  # type: ignore[no-untyped-call]
         prog="lgh",
         allow_abbrev=False,
         description="MLPerf-style inference benchmarks driven by the official LoadGen.",
@@ -118,7 +118,7 @@ def build() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="verb", required=True)
     for add in (_demo, _list, _doctor, _system, _run, _campaign, _audit, _accuracy, _check, _submit, _report):
         add(verbs)
-    return parser  # type: ignore[no-any-return]
+    return parser
 
 
 def _verb(verbs: argparse._SubParsersAction, name: str, target: str, text: str) -> argparse.ArgumentParser:  # type: ignore[type-arg]
@@ -149,7 +149,9 @@ def _system(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
 def _run(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     parser = _verb(verbs, "run", "verbs.run", "One LoadGen run of one benchmark in one scenario.")
     parser.add_argument("benchmark")
-    parser.add_argument("--scenario", default="SingleStream", help="SingleStream, MultiStream, Server, Interactive, Offline")
+    parser.add_argument(
+        "--scenario", default="SingleStream", help="SingleStream, MultiStream, Server, Interactive, Offline"
+    )
     parser.add_argument("--mode", default="PerformanceOnly", help="or AccuracyOnly, SubmissionRun, FindPeakPerformance")
     parser.add_argument("--output", type=Path, required=True, help="folder of the run, made anew")
     parser.add_argument("--backend", default="", help="default: the benchmark's first")
@@ -172,7 +174,9 @@ def _run(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
 
 
 def _campaign(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
-    parser = _verb(verbs, "campaign", "road.campaign_", "Every run of a plan, resumable: the same command takes it up again.")
+    parser = _verb(
+        verbs, "campaign", "road.campaign_", "Every run of a plan, resumable: the same command takes it up again."
+    )
     parser.add_argument("plan", type=Path, help="TOML file, see docs/campaign.md")
     parser.add_argument("--output", type=Path, required=True, help="folder of the campaign")
     parser.add_argument("--only", default="", help="part of a run's key, such as digits/Server or TEST01")
@@ -191,7 +195,9 @@ def _audit(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
 
 
 def _accuracy(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
-    parser = _verb(verbs, "accuracy", "verbs.accuracy", "The accuracy of an AccuracyOnly run against the round's targets.")
+    parser = _verb(
+        verbs, "accuracy", "verbs.accuracy", "The accuracy of an AccuracyOnly run against the round's targets."
+    )
     parser.add_argument("run", type=Path, help="run folder")
 
 

@@ -51,7 +51,7 @@ def read(path: Path) -> dict[str, float]:
 def select(entries: Mapping[str, float], model: str, scenario: Scenario) -> dict[str, float]:
     """The values that LoadGen would use for one model and scenario, by key."""
     chosen: dict[str, float] = {}
-    for prefix in (f"*.*.{{}}", f"{model}.*.{{}}", f"*.{scenario.loadgen}.{{}}", f"{model}.{scenario.loadgen}.{{}}"):
+    for prefix in ("*.*.{}", f"{model}.*.{{}}", f"*.{scenario.loadgen}.{{}}", f"{model}.{scenario.loadgen}.{{}}"):
         chosen.update({key: entries[prefix.format(key)] for key in KEYS if prefix.format(key) in entries})
     return chosen
 

@@ -25,6 +25,8 @@ ERR = Console(stderr=True, highlight=False, soft_wrap=True)
 PLAIN_S = 10.0  # between progress lines where no terminal is
 
 STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+GOOD, BAD = "green", "bold red"
+MARKS = {"VALID": GOOD, "pass": GOOD, "yes": GOOD, "INVALID": BAD, "FAIL": BAD, "failed": BAD}  # of table cells
 
 
 def say(text: str = "", style: str = "") -> None:
@@ -65,15 +67,15 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 def _cell(text: str) -> Text:
-    marks = {"VALID": "green", "pass": "green", "INVALID": "bold red", "FAIL": "bold red", "failed": "bold red", "yes": "green"}
-    return Text(text, style=marks.get(text, ""))
+    return Text(text, style=MARKS.get(text, ""))
 
 
 def findings(found: Sequence[Any]) -> None:
     """Findings in order of weight: what, where, what was wanted, the clause and the remedy."""
     for each in sorted(found, key=lambda f: list(STYLES).index(f.severity.value)):
         style = STYLES[each.severity.value]
-        OUT.print(Text.assemble((f"{each.severity.value} ", style), (each.check, "bold"), f" {each.file} {each.key}".rstrip()))
+        where = f" {each.file} {each.key}".rstrip()
+        OUT.print(Text.assemble((f"{each.severity.value} ", style), (each.check, "bold"), where))
         OUT.print(escape(f"    found {each.found}, wanted {each.wanted}"))
         OUT.print(escape(f"    {each.clause}"), style="dim")
         OUT.print(escape(f"    fix: {each.fix}"))
@@ -123,12 +125,13 @@ def live(total: int) -> Iterator[Callable[[str, Status | None, int, float], None
 
 
 def _plain_reporter(total: int) -> Callable[[str, Status | None, int, float], None]:
-    last = {"key": "", "time": 0.0}
+    last_key, last_time = "", 0.0
 
     def report(key: str, status: Status | None, done: int, left_s: float) -> None:
+        nonlocal last_key, last_time
         now = time.monotonic()
-        if key != last["key"] or now - float(last["time"]) >= PLAIN_S:
-            last.update(key=key, time=now)
+        if key != last_key or now - last_time >= PLAIN_S:
+            last_key, last_time = key, now
             raw(f"[{done + 1}/{total}] {key}: {status_text(status)}, about {clock(left_s)} left")
 
     return report

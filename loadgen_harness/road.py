@@ -90,7 +90,8 @@ def outcome_line(outcome: Outcome) -> str:
         return f"  failed   {outcome.job.key}: {outcome.error}"
     verdict = "ok" if outcome.ok else "INVALID"
     why = f": {'; '.join(outcome.run.invalid_reasons)}" if not outcome.ok else ""
-    return f"  {verdict:8} {outcome.job.key}  {verbs.describe_result(outcome.run)}  {outcome.run.meta['wall_s']:.1f} s{why}"
+    figure = verbs.describe_result(outcome.run)
+    return f"  {verdict:8} {outcome.job.key}  {figure}  {outcome.run.meta['wall_s']:.1f} s{why}"
 
 
 def show_summary(assessments: Sequence[Assessment], outcomes: Sequence[Outcome]) -> None:
@@ -126,12 +127,13 @@ def accuracy_rows(each: Assessment) -> list[tuple[str, ...]]:
     """Rows of ACCURACY: every score against its target."""
     targets = {target.metric: target for target in each.result.targets}
     missed = {finding.key for finding in each.result.findings if finding.check == "accuracy"}
-    rows = []
+    rows: list[tuple[str, ...]] = []
+    name = each.result.benchmark.name
     for score in each.result.scores:
         wanted = f"{targets[score.metric].target:.4g}" if score.metric in targets else ""
         verdict = ("FAIL" if score.metric in missed else "pass") if wanted else ""
         interval = f"{score.low:.4g} to {score.high:.4g}"
-        rows.append((each.result.benchmark.name, score.metric, f"{score.value:.4g}", interval, str(score.n), wanted, verdict))
+        rows.append((name, score.metric, f"{score.value:.4g}", interval, str(score.n), wanted, verdict))
     return rows
 
 
@@ -227,7 +229,8 @@ def submission_meta(
     """Submitter and system of a plan; what it does not state is seen or N/A."""
     given = chosen.submission
     submitter, name = given.get("submitter", "Demo"), given.get("system_name", "this_machine")
-    frameworks = {each.result.run.meta["backend"].get("framework", each.outcome.job.spec.backend) for each in assessments}
+    backends = [(each.result.run.meta["backend"], each.outcome.job.spec.backend) for each in assessments]
+    frameworks = {seen.get("framework", name) for seen, name in backends}
     seen = system.official(
         submitter=submitter,
         division=chosen.division.value,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from loadgen_harness import conf
 from loadgen_harness.errors import BadInput
@@ -103,7 +104,8 @@ def plan(spec: RunSpec, benchmark: Benchmark, round_: Round) -> Plan:
         schedule_rng_seed=round_.seeds.schedule,
     )
     stated = wanted if round_.checker_version and benchmark.checker_name != benchmark.name else values
-    return Plan(_apply(base, values, spec.scenario), variant.model_name, conf.write(stated, spec.scenario), tuple(locked))
+    text = conf.write(stated, spec.scenario)
+    return Plan(_apply(base, values, spec.scenario), variant.model_name, text, tuple(locked))
 
 
 def _demanded(limits: Limits, scenario: Scenario) -> dict[str, float]:
@@ -120,8 +122,9 @@ def _demanded(limits: Limits, scenario: Scenario) -> dict[str, float]:
     if scenario is Scenario.MULTI_STREAM and limits.samples_per_query:
         values["samples_per_query"] = limits.samples_per_query
     if scenario.loadgen == "Server":
-        latencies = {"target_latency": limits.target_latency_ms, "ttft_latency": limits.ttft_ms, "tpot_latency": limits.tpot_ms}
-        values.update({key: value for key, value in latencies.items() if value is not None})
+        bounds = (limits.target_latency_ms, limits.ttft_ms, limits.tpot_ms)
+        named = zip(("target_latency", "ttft_latency", "tpot_latency"), bounds, strict=True)
+        values.update({key: value for key, value in named if value is not None})
         if limits.token_latencies and limits.target_latency_ms is None:
             values["target_latency"] = 0
     return values
@@ -144,7 +147,8 @@ def _lock(
         low = key in FLOORS and value < demanded.get(key, 0)
         if (fixed and value != demanded.get(key, 0)) or low:
             allowed = conf.number(demanded.get(key, 0))
-            locked.append(f"{key} = {conf.number(value)} is not allowed in this division: the round's {allowed} is used")
+            refused = f"{key} = {conf.number(value)}"
+            locked.append(f"{refused} is not allowed in this division: the round's {allowed} is used")
         else:
             kept[key] = value
     return kept
@@ -158,8 +162,9 @@ def _apply(base: TestSettings, values: Mapping[str, float], scenario: Scenario) 
         name, scale = _field(key, prefix, scenario)
         if name:
             changed[name] = value * scale
-    kinds = {f.name: type(f.default) for f in fields(base)}
-    return replace(base, **{name: kinds[name](round(value, 9)) for name, value in changed.items()})
+    kinds = {f.name: type(getattr(base, f.name)) for f in fields(base)}
+    typed: dict[str, Any] = {name: kinds[name](round(value, 9)) for name, value in changed.items()}
+    return replace(base, **typed)
 
 
 def _field(key: str, prefix: str | None, scenario: Scenario) -> tuple[str, float]:

@@ -82,6 +82,10 @@ class BatchSUT(SystemUnderTest):
             return {key: np.stack([sample[key] for sample in samples]) for key in samples[0]}
         return {"input": np.stack(samples)}
 
+    def cost(self, sample: Any) -> float:
+        """How long a sample takes, in any unit; override where it varies, so that batches hold samples alike."""
+        return 0.0
+
     def run_model(self, batch: Mapping[str, np.ndarray]) -> Sequence[np.ndarray]:
         """The backend's outputs for one batch; override to post-process with the batch at hand."""
         return self.backend.predict(batch)
@@ -104,8 +108,17 @@ class BatchSUT(SystemUnderTest):
 
     def issue(self, ids: Sequence[int], indices: Sequence[int]) -> None:
         """Hand samples to the worker."""
+        issued = monotonic_ns()
         self.progress.issue(len(ids))
-        self.worker.issue(ids, indices, monotonic_ns())
+        if len(ids) > 1 and type(self).cost is not BatchSUT.cost:
+            ids, indices = self._by_cost(ids, indices)
+        self.worker.issue(ids, indices, issued)
+
+    def _by_cost(self, ids: Sequence[int], indices: Sequence[int]) -> tuple[list[int], list[int]]:
+        """A query's samples, the dearest first: all of them are there at once, so their order is the SUT's choice."""
+        costs = [self.cost(sample) for sample in self.qsl.get(indices)]
+        order = sorted(range(len(ids)), key=costs.__getitem__, reverse=True)
+        return [ids[i] for i in order], [indices[i] for i in order]
 
     def flush(self) -> None:
         """Let the worker finish what it gathered."""

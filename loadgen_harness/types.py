@@ -127,7 +127,8 @@ class Benchmark:
 
     def variant(self, scenario: Scenario, mode: TestMode, test: str = "", round_: Round | None = None) -> Variant:
         """The Variant for this run, its zero counts filled in from the round."""
-        chosen = next(self.variants[key] for key in (test, scenario.value, mode.value, "") if key in self.variants)
+        special = (key for key in (test, scenario.value, mode.value) if key and key in self.variants)
+        chosen = self.variants[next(special, "")]
         limits = round_.limits(self.name, scenario) if round_ else Limits()
         return Variant(
             model_name=chosen.model_name,
@@ -222,7 +223,8 @@ class Round:
         """The demands on one benchmark in one scenario; raises UnknownName for a scenario without any."""
         limits = self.rules(benchmark).limits
         if scenario not in limits:
-            raise UnknownName(f"scenario of {benchmark} in round {self.name}", scenario.value, [s.value for s in limits])
+            kind = f"scenario of {benchmark} in round {self.name}"
+            raise UnknownName(kind, scenario.value, [s.value for s in limits])
         return limits[scenario]
 
 

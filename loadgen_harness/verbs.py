@@ -26,7 +26,8 @@ def list_(args: argparse.Namespace) -> int:
     for name in registry.names(registry.BENCHMARKS):
         benchmark: Benchmark = registry.load(registry.BENCHMARKS, name)
         within = [r for r in rounds.names() if name in rounds.load(r).benchmarks]
-        rows.append((name, benchmark.title, ", ".join(benchmark.backends), ", ".join(benchmark.precisions), ", ".join(within)))
+        lists = (benchmark.backends, benchmark.precisions, within)
+        rows.append((name, benchmark.title, *map(", ".join, lists)))
     console.table("Benchmarks", ("name", "task", "backends", "precisions", "rounds"), rows)
     others = [(kind.title, ", ".join(registry.names(kind))) for kind in _kinds() if kind is not registry.BENCHMARKS]
     console.table("Plug-ins", ("kind", "names"), [*others, ("round", ", ".join(rounds.names()))])
@@ -128,7 +129,8 @@ def run(args: argparse.Namespace) -> int:
     for line in done.meta["locked"]:
         console.note(line)
     verdict = "VALID" if done.valid else "INVALID"
-    console.say(f"{verdict}  {job.key} {spec.mode}  {describe_result(done)}  in {spec.output}", "" if done.valid else "red")
+    figure = f"{job.key} {spec.mode}  {describe_result(done)}"
+    console.say(f"{verdict}  {figure}  in {spec.output}", "" if done.valid else "red")
     for reason in done.invalid_reasons:
         console.say(f"  {reason}")
     energy = assess.energy_text(done)
@@ -145,8 +147,12 @@ def describe_result(done: Any) -> str:
 
 def spec_of(args: argparse.Namespace) -> RunSpec:
     """The RunSpec behind `run`'s arguments."""
-    overrides = {"target_qps": args.target_qps, "target_latency": args.target_latency, "min_duration": args.min_duration_ms}
-    overrides["min_query_count"] = args.min_query_count
+    overrides = {
+        "target_qps": args.target_qps,
+        "target_latency": args.target_latency,
+        "min_duration": args.min_duration_ms,
+        "min_query_count": args.min_query_count,
+    }
     return RunSpec(
         benchmark=args.benchmark,
         backend=args.backend or registry.load(registry.BENCHMARKS, args.benchmark).backends[0],
@@ -232,7 +238,7 @@ SCORE_COLUMNS = ("metric", "value>", "95 % interval>", "n>", "target>", "referen
 def score_rows(scores: Sequence[Any], round_: Any, benchmark: str) -> list[tuple[str, ...]]:
     """Rows for SCORE_COLUMNS."""
     targets = {target.metric: target for target in round_.rules(benchmark).targets}
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for score in scores:
         target = targets.get(score.metric)
         wanted = (f"{target.target:.5g}", f"{target.reference:.5g}") if target else ("", "")

@@ -156,8 +156,14 @@ def _percentiles(run: Run) -> Iterable[tuple[str, ...]]:
         kinds += [("time to first token", times.ttft_ns), ("time per output token", times.tpot_ns)]
     for name, values in kinds:
         if len(values):
-            marks = [float(percentile(values, share)) for share in (0.5, 0.9, 0.99)]
-            yield name, *(duration(value) for value in (float(np.mean(values)), *marks, float(np.max(values))))
+            yield name, duration(float(np.mean(values))), *_marks(values), duration(float(np.max(values)))
+
+
+def _marks(values: np.ndarray) -> Iterable[str]:
+    """p50, p90 and p99; a dash where there are too few values to tell that percentile from the maximum."""
+    for share in (0.5, 0.9, 0.99):
+        told = round(len(values) * (1 - share), 6) >= 1
+        yield duration(float(percentile(values, share))) if told else NONE
 
 
 def _drawings(result: RunResult) -> Iterable[tuple[str, str]]:

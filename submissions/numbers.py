@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 THIN = "\u202f"  # a narrow space that does not break
-NONE = "–"  # noqa: RUF001
+NONE = "–"
 TIMES = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
 PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 

@@ -16,6 +16,8 @@ FOLDER = Path("tools") / "submission"
 MODULE = "submission_checker.main"
 TIMEOUT_S = 600
 WHY = re.compile(r"ERROR|WARNING|Traceback|Error:|SUMMARY|Results=\d+, NoResults=\d+")
+NOISE = re.compile(r"Execution of check .* skipped")
+STAMP = re.compile(r"^\[.*? (\w+)\] ")
 RESULTS = re.compile(r"Results=(\d+), NoResults=(\d+)")
 
 
@@ -63,6 +65,7 @@ def _run(command: list[str], folder: Path) -> tuple[int, str]:
 
 
 def _reasons(output: str, tree: Path) -> tuple[str, ...]:
-    """The lines that matter, once each, with paths from the root of the tree."""
-    lines = (line.strip().replace(f"{tree.resolve()}/", "") for line in output.splitlines() if WHY.search(line))
+    """The lines that matter, once each, without time stamps, with paths from the tree's root."""
+    wanted = (line.strip() for line in output.splitlines() if WHY.search(line) and not NOISE.search(line))
+    lines = (STAMP.sub(r"\1: ", line).replace(f"{tree.resolve()}/", "") for line in wanted)
     return tuple(dict.fromkeys(lines))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 from collections.abc import Sequence
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup, escape
 
 from loadgen_harness.errors import BadInput
 from loadgen_harness.run import Run
@@ -77,9 +77,9 @@ def _environment() -> Environment:
     return environment
 
 
-def _emphasis(text: str) -> Markup:
-    """The word that marks an estimate in italics, everything else escaped."""
-    return Markup(EMPHASIS.sub(r"<em>\1</em>", str(escape(text))))
+def _emphasis(text: str) -> str:
+    """HTML with the word that marks an estimate in italics, everything else escaped."""
+    return EMPHASIS.sub(r"<em>\1</em>", html.escape(text))
 
 
 def _cell(text: object) -> str:

@@ -65,7 +65,7 @@ class ThreadWorker:
             self._run(*first, dequeued)
         else:
             self._run(*_joined(items), dequeued)
-        return self._queue.get() if following is _NOTHING else following
+        return self._queue.get() if isinstance(following, _Nothing) else following
 
     def _next(self, oldest_ns: int, block: bool) -> Item | _Nothing:
         """The next item without passing the deadline of the oldest sample."""

@@ -98,6 +98,11 @@ def test_the_claim_decides_scenario_and_mode(tmp_path: Path) -> None:
     assert "scenario" in checks(judge(run, claim=Claim(Scenario.SERVER)))
 
 
+def test_a_search_for_the_peak_is_no_result_whatever_it_claims(tmp_path: Path) -> None:
+    run = folders.write(tmp_path, {**folders.performance("Server"), "effective_test_mode": "FindPeakPerformance"})
+    assert checks(judge(run, claim=Claim(Scenario.SERVER, TestMode.FIND_PEAK))) == ["mode"]
+
+
 def test_open_relaxes_samples_per_query_to_a_note(tmp_path: Path) -> None:
     change = {"effective_samples_per_query": 99, "result_samples_per_second": 33}
     run = folders.write(tmp_path, {**folders.performance("Offline"), **change})

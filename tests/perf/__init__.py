@@ -1,0 +1,1 @@
+"""Side-by-side measurements of what the harness itself costs: `make bench`."""

@@ -1,0 +1,155 @@
+"""`make bench`: Offline through LoadGen against a bare loop, and the highest valid Server rate, on a null backend."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks._metrics.intervals import bootstrap
+from loadgen_harness import console, system
+from loadgen_harness.launch import launch
+from loadgen_harness.types import RunSpec, Scenario, TestMode
+
+SECONDS = 2.0
+CASES = {  # name -> backend, options, batch: models from free to 1 ms a sample, and a real one
+    "null, 0 us a sample": ("null", {}, 256),
+    "null, 50 us a sample": ("null", {"per_sample_us": "50"}, 32),
+    "null, 200 us a sample": ("null", {"per_sample_us": "200"}, 32),
+    "digits int8, onnxruntime": ("onnxruntime", {"threads": "1"}, 64),
+}
+CEILING_START_QPS, CEILING_STEPS = 50_000.0, 5
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Offline through LoadGen against the bare loop: medians, the ratio's mean with its 95 % interval."""
+
+    case: str
+    loadgen_qps: float
+    bare_qps: float
+    ratio: float
+    low: float
+    high: float
+    added_us: float
+    pairs: int
+
+
+def main() -> None:
+    """Measure, print and write the table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.perf", description=__doc__)
+    parser.add_argument("--pairs", type=int, default=10)
+    parser.add_argument("--only", default="", help="part of a case's name, or server")
+    parser.add_argument("--output", type=Path, default=Path("bench.json"))
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        compared = [compare(name, args.pairs, Path(scratch)) for name in CASES if args.only in name]
+        ceiling = server_ceiling(Path(scratch)) if args.only in "server" else []
+    show(compared, ceiling)
+    record = {"machine": machine(), "offline": [asdict(each) for each in compared], "server": ceiling}
+    args.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    console.say(f"wrote {args.output}")
+
+
+def machine() -> dict[str, str]:
+    """What was measured on."""
+    names = ("mlcommons-loadgen", "numpy", "onnxruntime")
+    found = {name: metadata.version(name) for name in names}
+    seen = system.describe()
+    cpu = f"{seen['host_processor_core_count']} cores, {seen['host_processor_model_name']}"
+    return {"cpu": cpu, "system": seen["operating_system"], "python": platform.python_version(), **found}
+
+
+def compare(name: str, pairs: int, scratch: Path) -> Comparison:
+    """Interleaved pairs of one case, alternating which side goes first; one unmeasured pair warms up."""
+    backend, options, batch = CASES[name]
+    spec = RunSpec("digits", backend, Scenario.OFFLINE, TestMode.PERFORMANCE, scratch / "run", options=options)
+    spec = replace(spec, precision="int8", max_batch=batch)
+    rate = bare(spec, scratch)
+    measured: list[tuple[float, float]] = []
+    for number in range(pairs + 1):
+        if number % 2:
+            pair = offline(replace(spec, overrides={"target_qps": rate}), scratch, number), bare(spec, scratch)
+        else:
+            without = bare(spec, scratch)
+            pair = offline(replace(spec, overrides={"target_qps": rate}), scratch, number), without
+        rate = pair[0]
+        measured.append(pair)
+        console.note(f"{name}: pair {number} of {pairs}, {pair[0]:.0f} against {pair[1]:.0f} samples/s")
+    table = np.array(measured[1:])
+    ratios = table[:, 0] / table[:, 1]
+    low, high = bootstrap(lambda values: float(np.mean(values)), ratios)
+    medians = np.median(table, axis=0)
+    added = float(np.median(1e6 / table[:, 0] - 1e6 / table[:, 1]))
+    return Comparison(name, float(medians[0]), float(medians[1]), float(ratios.mean()), low, high, added, pairs)
+
+
+def offline(spec: RunSpec, scratch: Path, number: int) -> float:
+    """Samples per second of an Offline run that lasts about SECONDS, by LoadGen's own figure."""
+    done = launch(replace(spec, output=scratch / f"{spec.backend}-{len(list(scratch.iterdir()))}-{number}"))
+    if done.result is None or done.log_errors:
+        raise SystemExit(f"the run failed: {done.log_errors}")
+    return done.result.value
+
+
+def bare(spec: RunSpec, scratch: Path) -> float:
+    """Samples per second of the bare loop, in a process of its own like the run."""
+    folder = scratch / "spec"
+    folder.mkdir(exist_ok=True)
+    (folder / "spec.json").write_text(json.dumps(asdict(spec), default=str), encoding="utf-8")
+    command = [sys.executable, "-m", "tests.perf.bare", str(folder), str(SECONDS)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def server_ceiling(scratch: Path) -> list[dict[str, float | bool]]:
+    """Rates tried on the null backend at a limit of 10 ms: valid or not, by bisection between the two nearest."""
+    tried = [server(CEILING_START_QPS, scratch) for _ in range(3)]
+    low, high = CEILING_START_QPS, 4 * CEILING_START_QPS
+    for _ in range(CEILING_STEPS):
+        middle = (low + high) / 2
+        tried.append(server(middle, scratch))
+        low, high = (middle, high) if tried[-1]["valid"] else (low, middle)
+    return tried
+
+
+def server(qps: float, scratch: Path) -> dict[str, float | bool]:
+    """One Server run of the null backend with the Python binding."""
+    spec = RunSpec("digits", "null", Scenario.SERVER, TestMode.PERFORMANCE, scratch / f"server-{_count(scratch)}")
+    done = launch(replace(spec, max_batch=256, overrides={"target_qps": qps}))
+    p99 = done.log.get("result_99.00_percentile_latency_ns", 0) / 1e6
+    console.note(f"server {qps:.0f} queries/s: {'VALID' if done.valid else 'INVALID'}, p99 {p99:.2f} ms")
+    return {"qps": qps, "valid": done.valid, "p99_ms": p99}
+
+
+def _count(scratch: Path) -> int:
+    return len(list(scratch.iterdir()))
+
+
+def show(compared: list[Comparison], ceiling: list[dict[str, float | bool]]) -> None:
+    """The tables for people."""
+    console.table(
+        "Offline: LoadGen / bare loop",
+        ("case", "LoadGen/s>", "bare/s>", "ratio>", "95 % interval>", "added us>"),
+        list(_rows(compared)),
+    )
+    rows = [(f"{each['qps']:.0f}", "VALID" if each["valid"] else "INVALID", f"{each['p99_ms']:.2f}") for each in ceiling]
+    console.table("Server, null backend, limit 10 ms", ("queries/s>", "verdict", "p99 ms>"), rows)
+
+
+def _rows(compared: list[Comparison]) -> Iterator[tuple[str, ...]]:
+    for each in compared:
+        interval = f"{each.low:.4f} to {each.high:.4f}"
+        yield each.case, f"{each.loadgen_qps:.0f}", f"{each.bare_qps:.0f}", f"{each.ratio:.4f}", interval, f"{each.added_us:.2f}"
+
+
+if __name__ == "__main__":
+    main()

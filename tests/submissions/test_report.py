@@ -1,0 +1,126 @@
+"""One page that needs nothing else, and a Markdown twin with the same figures."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from audit.finding import Finding, Severity
+from loadgen_harness.errors import BadInput
+from loadgen_harness.run import Run
+from loadgen_harness.types import Scenario, Score, Target
+from submissions.record import RunResult
+from submissions.report import report
+from tests.submissions.folders import DIGITS, Made, golden, make
+
+VOID = {"meta", "link", "br", "path", "rect"}
+FINDING = Finding("duration", Severity.ERROR, "detail.txt", "power_end", "1 s", ">= 2 s", "rules", "Run <longer>.")
+
+
+class Page(HTMLParser):
+    """Collects tags and attributes, and fails on tags that do not nest."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self._open: list[str] = []
+        self.feed(text)
+        assert not self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+
+def results(folder: Path) -> list[RunResult]:
+    made = [
+        Made(Scenario.SINGLE_STREAM, 700, 0.4, watts=14),
+        Made(Scenario.SERVER, 300, 2.0, limit_ms=10, valid=False),
+        Made(Scenario.INTERACTIVE, 97, 300, tokens=28),
+        Made(Scenario.OFFLINE, 900, 2.0),
+    ]
+    score, target = Score("accuracy", 98.1, 97.7, 98.5, 5000, "Wilson"), Target("accuracy", 97.812, 98.8)
+    return [
+        RunResult(
+            make(folder / each.scenario.value, each),
+            DIGITS,
+            (score,),
+            (target,),
+            energy="≈ 41 J (estimated, 25–57 J)" if each.watts else "",
+            verdicts={"TEST01": True, "TEST04": False} if each.scenario is Scenario.OFFLINE else {},
+            findings=() if each.valid else (FINDING,),
+        )
+        for each in made
+    ]
+
+
+def test_the_page_is_whole_and_needs_no_network(tmp_path: Path) -> None:
+    shown = results(tmp_path / "runs")
+    text = report([each.run for each in shown], shown, tmp_path / "report.html").read_text()
+    page = Page(text)
+    assert not re.search(r"https?://|@import|<script|url\(", text)
+    assert "default-src 'none'" in text
+    tags = [tag for tag, _ in page.tags]
+    assert tags.count("h1") == 1 and tags.count("table") == tags.count("caption")
+    assert tags.count("svg") == 4 + 3 + 4 + 2  # power in the first, tokens in the third, no latency curve in Offline
+    links = [a["href"] for tag, a in page.tags if tag == "a"]
+    anchors = {a["id"] for _, a in page.tags if "id" in a}
+    assert all(link and link[1:] in anchors for link in links)
+    assert len(anchors) == sum("id" in a for _, a in page.tags)
+
+
+def test_it_says_what_counts(tmp_path: Path) -> None:
+    shown = results(tmp_path / "runs")
+    page = report([], shown, tmp_path / "report.html")
+    text, twin = page.read_text(), page.with_suffix(".md").read_text()
+    for wanted in ("4 results, 3 of them", "minimum duration not met", "98.10", "TEST04", "abc1234", "Toy CPU 3000"):
+        assert wanted in text and wanted in twin, wanted
+    assert "<em>estimated</em>" in text and "Power (<em>estimated</em>, package)" in text
+    assert "Run &lt;longer&gt;." in text
+    assert "time per output token" in text and "latency limit" not in text
+    rows = [line for line in twin.splitlines() if line.startswith("| Handwritten digits")]
+    assert len(rows) == 4 + 6  # the summary, and one line for each kind of latency
+
+
+def test_a_page_of_twenty_runs_is_small(tmp_path: Path) -> None:
+    shown = [
+        RunResult(make(tmp_path / f"{n}", Made(Scenario.SERVER, 2000, 2.0, watts=9), n), DIGITS) for n in range(20)
+    ]
+    assert report([], shown, tmp_path / "report.html").stat().st_size < 300_000
+
+
+def test_it_survives_foreign_and_damaged_folders(shared: Path, tmp_path: Path) -> None:
+    run = golden(shared, tmp_path / "golden", "SingleStream", "performance")
+    (tmp_path / "empty").mkdir()
+    damaged = make(tmp_path / "damaged", Made(Scenario.SERVER, 50, 1.0))
+    damaged.file("samples.npy").write_bytes(b"not numpy")
+    shown = [RunResult(each, DIGITS) for each in (run, Run(tmp_path / "empty"), Run(damaged.path))]
+    text = report([], shown, tmp_path / "report.html").read_text()
+    Page(text)
+    assert "20.34" in text and "nothing to draw" in text and "samples.npy" in text
+
+
+def test_names_of_people_cannot_break_the_page(tmp_path: Path) -> None:
+    run = make(tmp_path / "run", Made(Scenario.OFFLINE, 50, 1.0))
+    title = replace(DIGITS, title="<b>|digits|</b>")
+    page = report([], [RunResult(run, title)], tmp_path / "report.html")
+    assert "<b>" not in page.read_text()
+    assert "<b>\\|digits\\|</b>" in page.with_suffix(".md").read_text()
+
+
+def test_nothing_finished_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "report.md").write_text("mine")
+    with pytest.raises(BadInput, match=r"report\.md exists"):
+        report([], [], tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
