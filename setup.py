@@ -50,6 +50,7 @@ setup(
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=[pattern for name in PACKAGES for pattern in (name, f"{name}.*")]),
     package_data={
+        "loadgen_harness": ["plans/*.toml"],
         "audit": ["rounds/*.toml"],
         "benchmarks": [f"**/*.{kind}" for kind in ("onnx", "json", "jsonl", "toml", "txt", "md", "npz")],
         "submissions": ["templates/*"],

@@ -12,9 +12,10 @@ from typing import NoReturn
 from absl import app, flags
 from absl.flags import argparse_flags
 
+from loadgen_harness import rounds
 from loadgen_harness.errors import BadInput, SuiteError, UnknownName
 
-ROUND = flags.DEFINE_string("round", "mini", "Round whose rules apply (mini, v6.1).")
+ROUND = flags.DEFINE_string("round", None, "Round whose rules apply: mini or v6.1 (default: the plan's, else mini).")
 OFFLINE = flags.DEFINE_bool("offline", False, "Never download: use cached assets and local files only.")
 ASSETS = flags.DEFINE_string("assets", "", "Folder that holds the packages of assets.")
 
@@ -56,7 +57,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         args = parser.parse_args(list(argv[1:]))
     except flags.Error as error:
         raise BadInput(f"{str(error).splitlines()[0].rstrip('.')}: see `lgh --help`.") from error
-    args.round = ROUND.value
+    args.round = ROUND.value or ""
+    if args.round and args.round not in rounds.names():
+        raise UnknownName("round", args.round, rounds.names())
     return args
 
 
@@ -177,7 +180,7 @@ def _campaign(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
     parser = _verb(
         verbs, "campaign", "road.campaign_", "Every run of a plan, resumable: the same command takes it up again."
     )
-    parser.add_argument("plan", type=Path, help="TOML file, see docs/campaign.md")
+    parser.add_argument("plan", type=Path, help="TOML file (docs/campaign.md), or demo, resnet50-closed, resnet50-open")
     parser.add_argument("--output", type=Path, required=True, help="folder of the campaign")
     parser.add_argument("--only", default="", help="part of a run's key, such as digits/Server or TEST01")
     parser.add_argument("--dry-run", action="store_true", help="show the runs and their time, run nothing")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import mlperf_loadgen as lg
 import numpy as np
 
-from loadgen_harness.errors import BadInput
+from loadgen_harness.errors import BadInput, RunFailed
 from loadgen_harness.settings import Plan
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class PythonDriver:
 
         LoadGen copies the bytes before the call returns, so buffers may be reused at once.
         """
-        keep, starts, sizes = _pointers(responses)
+        keep, starts, sizes = _pointers(responses, len(ids))
         if tokens is None:
             lg.QuerySamplesComplete(list(map(lg.QuerySampleResponse, ids, starts, sizes)))
         else:
@@ -42,15 +42,19 @@ class PythonDriver:
 
     def first_token(self, ids: Sequence[int], responses: Sequence[bytes]) -> None:
         """Report the first token of streaming samples, with its bytes."""
-        keep, starts, sizes = _pointers(responses)
+        keep, starts, sizes = _pointers(responses, len(ids))
         lg.FirstTokenComplete(list(map(lg.QuerySampleResponse, ids, starts, sizes)))
         del keep
 
 
-def _pointers(responses: np.ndarray | Sequence[bytes]) -> tuple[object, Iterable[int], Iterable[int]]:
-    """What must stay alive, then address and size of each response."""
+def _pointers(responses: np.ndarray | Sequence[bytes], count: int) -> tuple[object, Iterable[int], Iterable[int]]:
+    """What must stay alive, then address and size of each response; raises RunFailed for responses that do not fit."""
+    if len(responses) != count:
+        raise RunFailed(f"the system under test gave {len(responses)} responses to {count} samples: mend its respond()")
     if isinstance(responses, np.ndarray):
-        size = responses.strides[0]
+        if not responses.flags.c_contiguous:
+            raise RunFailed("the system under test gave responses in a strided array: copy it in its respond()")
+        size = responses.nbytes // count
         base = responses.__array_interface__["data"][0]
         return responses, (range(base, base + len(responses) * size, size) if size else repeat(base)), repeat(size)
     sizes = [len(each) for each in responses]

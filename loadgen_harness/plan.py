@@ -14,6 +14,7 @@ from loadgen_harness.types import Benchmark, Division, Round, RunSpec, Scenario,
 
 OVERHEAD_S = 2.5  # starting a process, loading a small model, writing logs
 ACCURACY, PERFORMANCE = "accuracy", "performance"
+SHIPPED = Path(__file__).parent / "plans"
 RUN_KEYS = ("backend", "device", "precision", "worker", "max_batch", "max_wait_ms", "hang_timeout_s")
 
 
@@ -53,18 +54,24 @@ class Job:
         return self.spec.test
 
 
-def read(path: Path) -> Plan:
-    """The plan in a TOML file; raises BadInput or UnknownName naming what is wrong with it."""
+def read(path: Path, round_name: str = "") -> Plan:
+    """The plan in a TOML file, under `round_name` where one is given; raises BadInput or UnknownName naming what is wrong with it."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(_file(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise BadInput(f"cannot read plan {path}: {error.strerror}; give the path of a TOML file.") from error
+        raise BadInput(f"cannot read plan {path}: {error.strerror}; give the path of a TOML file, or demo, resnet50-closed or resnet50-open.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"plan {path} is not TOML: {error}.") from error
     try:
-        return _plan(data, path.stem)
+        return _plan({**data, "round": round_name or data.get("round", "mini")}, path.stem)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadInput(f"plan {path} is not a plan ({error!r}): see docs/campaign.md for its tables.") from error
+
+
+def _file(path: Path) -> Path:
+    """A file, or one of the plans that ship with the suite by its bare name ("demo")."""
+    own = SHIPPED / f"{path}.toml"
+    return own if not path.exists() and len(path.parts) == 1 and own.is_file() else path
 
 
 def _plan(data: Mapping[str, Any], name: str) -> Plan:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
 from dataclasses import dataclass
-from importlib import metadata
+from importlib import metadata, util
+from pathlib import Path
 from typing import Any
 
 from loadgen_harness.errors import MissingDependency, UnknownName
 
-ENTRY_POINTS = "loadgen_harness.plugins"  # third parties: `name = "package.module"` with the symbols below
+ENTRY_POINTS = "loadgen_harness.plugins"  # third parties: `kind.name = "package.module"` with the symbols below
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,18 @@ def load(kind: Kind, name: str) -> Any:
     return getattr(_import(path, f"{kind.title} {name}"), kind.symbol)
 
 
+def missing(kind: Kind, name: str) -> str:
+    """The pip requirement that plug-in `name` lacks, empty where it has all; imports nothing."""
+    spec = util.find_spec(_foreign(kind).get(name, f"{kind.package}.{name}"))
+    if spec is None or spec.origin is None:
+        return name
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    roots = {alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    roots |= {(node.module or "").split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    lacking = sorted(root for root in roots if root and util.find_spec(root) is None)
+    return " ".join(PACKAGES.get(root, root) for root in lacking)
+
+
 def part(benchmark: str, module: str) -> Any:
     """A benchmark's module `qsl`, `sut` or `accuracy`, imported only now."""
     path = _foreign(BENCHMARKS).get(benchmark, f"{BENCHMARKS.package}.{benchmark}")
@@ -61,10 +75,13 @@ def _import(path: str, what: str) -> Any:
 
 
 def _foreign(kind: Kind) -> dict[str, str]:
-    """Plug-ins of other distributions: entry points named `<kind>.<name>`."""
-    prefix = f"{kind.symbol.lower()}."
+    return foreign(kind.symbol.lower())
+
+
+def foreign(kind: str) -> dict[str, str]:
+    """Plug-ins of other distributions by name: the values of their entry points named `<kind>.<name>`."""
     points = metadata.entry_points(group=ENTRY_POINTS)
-    return {point.name.removeprefix(prefix): point.value for point in points if point.name.startswith(prefix)}
+    return {point.name.removeprefix(f"{kind}."): point.value for point in points if point.name.startswith(f"{kind}.")}
 
 
 PACKAGES = {  # import name -> pip requirement, where the two differ

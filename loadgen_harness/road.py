@@ -20,7 +20,7 @@ from submissions import check as checks
 from submissions import generate, truncate
 from submissions.report import report as write_report
 
-DEMO_PLAN = Path(__file__).parent / "plans" / "demo.toml"
+DEMO_PLAN = Path("demo")
 RESULTS = ("run", "verdict", "result>", "energy")
 ACCURACY = ("benchmark", "metric", "value>", "95 % interval>", "n>", "target>", "verdict")
 COMPLIANCE = ("run", "test", "verdict")
@@ -41,7 +41,7 @@ class Step:
 
 def campaign_(args: argparse.Namespace) -> int:
     """Run a plan, or show it."""
-    chosen = plan.read(args.plan)
+    chosen = plan.read(args.plan, args.round)
     planned = plan.jobs(chosen, args.output)
     if args.dry_run:
         show_plan(planned)
@@ -145,7 +145,7 @@ def distinct(found: Sequence[Finding]) -> list[Finding]:
 def demo(args: argparse.Namespace) -> int:
     """Three real models through every scenario, compliance, power, tree, check and report."""
     begun = time.monotonic()
-    chosen, output = plan.read(DEMO_PLAN), args.output
+    chosen, output = plan.read(DEMO_PLAN, args.round), args.output
     Step(1, 4, "runs: three models, every scenario, accuracy, compliance, power").show()
     outcomes = carry_out(chosen, output, args.only)
     Step(2, 4, "accuracy, compliance and rules").show()
@@ -168,7 +168,7 @@ def demo(args: argparse.Namespace) -> int:
 
 def submit(args: argparse.Namespace) -> int:
     """The submission tree of a finished campaign."""
-    chosen = plan.read(args.plan)
+    chosen = plan.read(args.plan, args.round)
     outcomes = finished(chosen, args.campaign)
     described = json.loads(args.system.read_text(encoding="utf-8")) if args.system else None
     found = build_tree(chosen, assess.assess(outcomes), args.campaign, args.output, described)
@@ -180,7 +180,7 @@ def submit(args: argparse.Namespace) -> int:
 
 def report(args: argparse.Namespace) -> int:
     """The report of a campaign so far."""
-    chosen = plan.read(args.plan)
+    chosen = plan.read(args.plan, args.round)
     outcomes = finished(chosen, args.campaign)
     page = build_report(outcomes, assess.assess(outcomes), args.output or args.campaign)
     console.say(f"wrote {page}")

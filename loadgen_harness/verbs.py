@@ -73,11 +73,8 @@ def _package(module: str, requirement: str) -> tuple[str, str]:
 
 
 def _loads(kind: registry.Kind, name: str) -> tuple[str, str]:
-    try:
-        registry.load(kind, name)
-    except SuiteError as error:
-        return "missing", str(error)
-    return "ok", ""
+    lacking = registry.missing(kind, name)
+    return ("missing", f"run `pip install {lacking}`") if lacking else ("ok", "")
 
 
 def _meter(name: str) -> tuple[str, str]:
@@ -159,7 +156,7 @@ def spec_of(args: argparse.Namespace) -> RunSpec:
         scenario=Scenario(args.scenario),
         mode=TestMode(args.mode),
         output=args.output,
-        round=args.round,
+        round=args.round or "mini",
         division=Division(args.division),
         test=args.test.upper(),
         device=args.device,
@@ -255,7 +252,7 @@ def check(args: argparse.Namespace) -> int:
 
     if not args.tree.is_dir():
         raise BadInput(f"{args.tree} is no folder: give the root of a submission tree.")
-    round_ = rounds.load(args.round)
+    round_ = rounds.load(args.round or "mini")
     found = list(checks.check(args.tree, round_, by_checker_name()))
     console.say(f"{args.tree}: {summarize(found).splitlines()[0]}", "bold")
     console.findings(found)

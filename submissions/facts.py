@@ -65,7 +65,7 @@ def row(result: RunResult) -> Row:
         benchmark=result.benchmark.title,
         scenario=result.scenario,
         valid=run.valid,
-        reason="; ".join(run.invalid_reasons),
+        reason="; ".join(reason.rstrip(".") for reason in run.invalid_reasons),
         metric=quantity(metric.value, metric.unit) if metric else NONE,
         accuracy=tuple(_accuracy(score, result.targets) for score in result.scores),
         energy=result.energy,

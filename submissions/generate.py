@@ -116,8 +116,9 @@ def _describe(home: layout.SubmitterFolder, entries: Sequence[Entry], meta: Subm
 
 def _calibration(entries: Iterable[Entry]) -> str:
     used = sorted({f"- {entry.benchmark.title}: {_weights(entry)}, {_precision(entry)}" for entry in entries})
-    return "# Calibration\n\nWeights are used as published; none was calibrated for this submission.\n\n" + "\n".join(
-        used
+    return (
+        "# Calibration\n\nNothing was calibrated while this submission was made: the weights below were used as their "
+        "files hold them, and the README of each benchmark's source says how they came about.\n\n" + "\n".join(used)
     )
 
 
@@ -153,7 +154,7 @@ def _measurements(entry: Entry, meta: Submission) -> dict[str, str]:
         "retraining": "No",
         "starting_weights_filename": _weights(entry),
         "weight_data_types": _precision(entry),
-        "weight_transformations": "No",
+        "weight_transformations": _transformation(entry),
     } | dict(meta.measurements)
     empty = [key for key in MEASUREMENTS if not known[key]]
     if empty:
@@ -166,6 +167,12 @@ def _measurements(entry: Entry, meta: Submission) -> dict[str, str]:
 def _precision(entry: Entry) -> str:
     spoken = entry.performance.spec.get("precision") or next(iter(entry.benchmark.precisions), "")
     return str(spoken)
+
+
+def _transformation(entry: Entry) -> str:
+    """Anything but fp32 weights are not what training left behind."""
+    precision = _precision(entry)
+    return "No" if precision in ("", "fp32") else f"{precision}, before the run, as in {_weights(entry)}"
 
 
 def _weights(entry: Entry) -> str:

@@ -94,7 +94,7 @@ def power(curve: Sequence[tuple[float, float]]) -> str:
         return ""
     seconds, watts = (np.array(column, dtype=float) for column in zip(*curve, strict=True))
     frame = svg.Frame(
-        svg.exact("time since start (s)", float(seconds.min()), float(seconds.max()), tick),
+        svg.exact("time since start (s)", min(0.0, float(seconds.min())), float(seconds.max()), tick),
         svg.linear("power (W)", 0.0, float(watts.max()), tick),
     )
     mean = float(np.sum((watts[1:] + watts[:-1]) / 2 * np.diff(seconds)) / ((seconds[-1] - seconds[0]) or 1.0))

@@ -10,6 +10,7 @@ from typing import Any
 from loadgen_harness.run import Run
 from loadgen_harness.types import Benchmark, Scenario
 
+PROGRAM = "lgh"  # what `python -m loadgen_harness` is installed as
 ABSOLUTE = re.compile(r"(?<![\w./])(?:/[^/\s=:,]+)+/([^/\s=:,]+)")
 
 
@@ -41,7 +42,9 @@ def _command(run: Run) -> list[str]:
     command = run.meta.get("command") or ()
     if isinstance(command, str) or not command:
         return ["```", portable(command or "(not recorded)"), "```"]
-    return ["```sh", shlex.join(portable(str(word)) for word in command), "```"]
+    words = [portable(str(word)) for word in command]
+    words[0] = PROGRAM if words[0] == "__main__.py" else words[0]
+    return ["```sh", shlex.join(words), "```"]
 
 
 def _section(title: str, content: Mapping[str, Any] | None) -> list[str]:

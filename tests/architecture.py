@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("loadgen_harness", "benchmarks", "audit", "power", "submissions")
 
 TERMINAL = ("cli", "campaign", "demo")  # the roof that a person sees
-ROOF = {*TERMINAL, "__main__", "child", "plan", "assess", "road", "verbs"}  # programs: nothing below imports them, they import anything, lazily
+# programs: nothing below imports them, they import anything, lazily
+ROOF = {*TERMINAL, "__main__", "child", "plan", "assess", "road", "verbs"}
 GROUND = {"types", "errors", "__init__"}
 DRIVERS = {
     "loadgen",

@@ -38,7 +38,7 @@ class Generation:
     def __init__(self, id: int, prompt: str, max_new_tokens: int, put: Callable[[TokenEvent], None]) -> None:
         """`put` takes the events; it is called in the thread that runs this request."""
         self.id, self.cancelled = id, False
-        self.timing: Timing | None = None
+        self.timing: Timing | None = None  # known before the final event is put
         self._put, self._ended = put, False
         self._held: tuple[int, ...] = ()
         self._request = {
@@ -137,7 +137,7 @@ class LlamaCpp:
 
     def submit(self, id: int, input: Any) -> None:
         """Begin a request, or queue it until a slot is free."""
-        generation = Generation(id, input["prompt"], int(input["max_new_tokens"]), self._events.put)
+        generation = Generation(id, input["prompt"], int(input["max_new_tokens"]), self._put)
         self._open[id] = generation
         self._waiting.put(generation)
 
@@ -177,12 +177,16 @@ class LlamaCpp:
             caller.join()
         self._callers, self._server = [], None
 
+    def _put(self, event: TokenEvent) -> None:
+        """Keep the engine's timing before anyone learns that the request is over."""
+        if event.final and (timing := self._open[event.id].timing):
+            self.timings.append(timing)
+        self._events.put(event)
+
     def _call(self) -> None:
         while (generation := self._waiting.get()) is not None:
             generation.run(self._server)
             self._open.pop(generation.id, None)
-            if generation.timing:
-                self.timings.append(generation.timing)
 
     def _warm_up(self) -> None:
         """The first prompt after loading takes three times as long as later ones."""

@@ -27,6 +27,7 @@ CASES = {  # name -> backend, options, batch: models from free to 1 ms a sample,
     "null, 200 us a sample": ("null", {"per_sample_us": "200"}, 32),
     "digits int8, onnxruntime": ("onnxruntime", {"threads": "1"}, 64),
 }
+VERDICTS = ("INVALID", "VALID")
 CEILING_START_QPS, CEILING_STEPS = 50_000.0, 5
 
 
@@ -126,7 +127,7 @@ def server(qps: float, scratch: Path) -> dict[str, float | bool]:
     spec = RunSpec("digits", "null", Scenario.SERVER, TestMode.PERFORMANCE, scratch / f"server-{_count(scratch)}")
     done = launch(replace(spec, max_batch=256, overrides={"target_qps": qps}))
     p99 = done.log.get("result_99.00_percentile_latency_ns", 0) / 1e6
-    console.note(f"server {qps:.0f} queries/s: {'VALID' if done.valid else 'INVALID'}, p99 {p99:.2f} ms")
+    console.note(f"server {qps:.0f} queries/s: {VERDICTS[done.valid]}, p99 {p99:.2f} ms")
     return {"qps": qps, "valid": done.valid, "p99_ms": p99}
 
 
@@ -141,14 +142,15 @@ def show(compared: list[Comparison], ceiling: list[dict[str, float | bool]]) -> 
         ("case", "LoadGen/s>", "bare/s>", "ratio>", "95 % interval>", "added us>"),
         list(_rows(compared)),
     )
-    rows = [(f"{each['qps']:.0f}", "VALID" if each["valid"] else "INVALID", f"{each['p99_ms']:.2f}") for each in ceiling]
+    rows = [(f"{each['qps']:.0f}", VERDICTS[bool(each["valid"])], f"{each['p99_ms']:.2f}") for each in ceiling]
     console.table("Server, null backend, limit 10 ms", ("queries/s>", "verdict", "p99 ms>"), rows)
 
 
 def _rows(compared: list[Comparison]) -> Iterator[tuple[str, ...]]:
     for each in compared:
         interval = f"{each.low:.4f} to {each.high:.4f}"
-        yield each.case, f"{each.loadgen_qps:.0f}", f"{each.bare_qps:.0f}", f"{each.ratio:.4f}", interval, f"{each.added_us:.2f}"
+        rates = f"{each.loadgen_qps:.0f}", f"{each.bare_qps:.0f}"
+        yield each.case, *rates, f"{each.ratio:.4f}", interval, f"{each.added_us:.2f}"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""A third party's distribution: found through its entry points alone."""
