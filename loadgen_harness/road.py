@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.finding import Finding, errors
-from loadgen_harness import assess, campaign, console, plan, rounds, system, verbs
+from loadgen_harness import assess, campaign, console, plan, rounds, verbs
 from loadgen_harness.assess import Assessment
 from loadgen_harness.campaign import Outcome
 from loadgen_harness.errors import BadInput
@@ -19,6 +19,7 @@ from loadgen_harness.plan import Job, Plan
 from submissions import check as checks
 from submissions import generate, truncate
 from submissions.report import report as write_report
+from submissions.system import REQUIRED, of_machine
 
 DEMO_PLAN = Path("demo")
 RESULTS = ("run", "verdict", "result>", "energy")
@@ -231,14 +232,14 @@ def submission_meta(
     submitter, name = given.get("submitter", "Demo"), given.get("system_name", "this_machine")
     backends = [(each.result.run.meta["backend"], each.outcome.job.spec.backend) for each in assessments]
     frameworks = {seen.get("framework", name) for seen, name in backends}
-    seen = system.official(
+    seen = of_machine(
         submitter=submitter,
         division=chosen.division.value,
         system_name=given.get("system_title", name),
         system_type=given.get("system_type", "edge"),
         framework=", ".join(sorted(str(framework) for framework in frameworks)),
     )
-    own = {key: value for key, value in given.items() if key in system.KEYS and key != "system_name"}
+    own = {key: value for key, value in given.items() if key in REQUIRED and key != "system_name"}
     return generate.Submission(
         submitter=submitter, system_name=name, system={**seen, **own, **(described or {})}, division=chosen.division
     )

@@ -13,40 +13,10 @@ from pathlib import Path
 UNSEEN = "N/A"
 SMI_PERIOD_S = 2.0
 
-KEYS = (  # the 35 keys that the official checker wants in systems/<system>.json, in its order
-    "division submitter status system_name number_of_nodes host_processor_model_name host_processors_per_node "
-    "host_processor_core_count host_processor_frequency host_processor_caches host_processor_interconnect "
-    "host_memory_capacity host_memory_configuration host_storage_capacity host_storage_type host_networking "
-    "host_networking_topology host_network_card_count accelerators_per_node accelerator_model_name "
-    "accelerator_memory_capacity accelerator_frequency accelerator_host_interconnect accelerator_interconnect "
-    "accelerator_interconnect_topology accelerator_memory_configuration accelerator_on-chip_memories cooling framework "
-    "operating_system other_software_stack system_type system_type_detail hw_notes sw_notes"
-).split()  # noqa: SIM905  # 35 lines of one word each would hide the rest
-
-
 @functools.cache
 def describe() -> dict[str, str]:
     """The keys of the official system description that can be seen from here, and the kernel beside them."""
     return {**_processor(), **_memory(), **_storage(), **_accelerators(), **_software()}
-
-
-def official(*, submitter: str, division: str, system_name: str, system_type: str, framework: str) -> dict[str, str]:
-    """All 35 keys: what can be seen, what was given, and N/A for what a person must add."""
-    given = {
-        "submitter": submitter,
-        "division": division,
-        "system_name": system_name,
-        "system_type": system_type,
-        "framework": framework,
-        "status": "available",
-        "number_of_nodes": "1",
-        "hw_notes": "",
-        "sw_notes": "",
-        "system_type_detail": "",
-        "other_software_stack": f"Python {platform.python_version()}",
-    }
-    seen = describe()
-    return {key: given.get(key, seen.get(key, UNSEEN)) for key in KEYS}
 
 
 def _processor() -> dict[str, str]:

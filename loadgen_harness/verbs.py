@@ -40,7 +40,9 @@ def _kinds() -> tuple[registry.Kind, ...]:
 
 def system_(args: argparse.Namespace) -> int:
     """What can be seen of this machine, as the official system description."""
-    described = system.official(
+    from submissions.system import of_machine
+
+    described = of_machine(
         submitter=args.submitter, division=args.division, system_name=args.name, system_type=args.type, framework="N/A"
     )
     if not args.output:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from loadgen_harness import system
 from loadgen_harness.errors import BadInput
 
 NOT_APPLICABLE = "N/A"
@@ -68,6 +70,13 @@ MEASUREMENTS = (
 )
 
 
+def of_machine(**given: str) -> dict[str, str]:
+    """The whole description of this machine: what can be seen of it, what was given, N/A for what a person must add."""
+    seen = {key: value for key, value in system.describe().items() if key in REQUIRED}
+    stack = f"Python {platform.python_version()}"
+    return complete({"status": "available", "number_of_nodes": "1", "other_software_stack": stack, **seen, **given})
+
+
 def complete(described: Mapping[str, Any]) -> dict[str, str]:
     """A description with all 35 keys as text; raises BadInput for keys that only the submitter can tell.
 
@@ -86,22 +95,22 @@ def complete(described: Mapping[str, Any]) -> dict[str, str]:
     return ordered | {key: value for key, value in text.items() if key not in ordered}
 
 
-def faults(system: Mapping[str, Any]) -> Iterator[Fault]:
+def faults(described: Mapping[str, Any]) -> Iterator[Fault]:
     """Yields (key, found, wanted) for every rule of the file that a description breaks (rules 3.1)."""
     for key in REQUIRED:
-        if key not in system:
+        if key not in described:
             yield key, "missing", "the key"
-        elif key in MEANINGFUL and not system[key]:
-            yield key, repr(system[key]), 'a meaningful text ("0" and "N/A" are, 0 and "" are not)'
-        elif key in COUNTS and not str(system[key]).isdigit():
-            yield key, repr(system[key]), "a whole number"
-    yield from _choice(system, "status", STATUSES)
-    yield from _choice(system, "system_type", SYSTEM_TYPES)
-    if system.get("is_network"):
-        yield "is_network", repr(system["is_network"]), "no such key outside the network division"
+        elif key in MEANINGFUL and not described[key]:
+            yield key, repr(described[key]), 'a meaningful text ("0" and "N/A" are, 0 and "" are not)'
+        elif key in COUNTS and not str(described[key]).isdigit():
+            yield key, repr(described[key]), "a whole number"
+    yield from _choice(described, "status", STATUSES)
+    yield from _choice(described, "system_type", SYSTEM_TYPES)
+    if described.get("is_network"):
+        yield "is_network", repr(described["is_network"]), "no such key outside the network division"
 
 
-def _choice(system: Mapping[str, Any], key: str, allowed: tuple[str, ...]) -> Iterator[Fault]:
-    value = system.get(key)
+def _choice(described: Mapping[str, Any], key: str, allowed: tuple[str, ...]) -> Iterator[Fault]:
+    value = described.get(key)
     if value and (str(value).lower() if key == "status" else value) not in allowed:
         yield key, repr(value), f"one of {', '.join(map(repr, allowed))}"

