@@ -93,8 +93,7 @@ def _run(folder: Path, spec: RunSpec, counters: Counters, fail: Fail) -> None:
     parts = assemble(spec)
     (folder / "user.conf").write_text(parts.plan.user_conf, encoding="utf-8")
     parts.backend.load(parts.model, spec.device, spec.precision or parts.benchmark.precisions[0])
-    from loadgen_harness import loadgen  # only once everything else stands: importing it needs LoadGen
-
+    loadgen = registry.load_module("loadgen_harness.loadgen", "a run")  # only now: it imports LoadGen
     recorder = Recorder()
     driver = loadgen.PythonDriver()
     sut = build_sut(spec, parts, driver, recorder, counters, fail)
@@ -148,15 +147,24 @@ def build_sut(
         sut.fail = fail
         sut.start()
         return sut  # type: ignore[no-any-return]
-    name = spec.worker or ("thread" if spec.scenario.loadgen == "Server" else "inline")
+    name = worker_name(spec, parts.benchmark)
     batching = Batching(max(spec.max_batch, 1), int(spec.max_wait_ms * 1e6), threads=1)
     sut.worker = registry.load(registry.WORKERS, name)(sut.run, batching, fail)
     return sut  # type: ignore[no-any-return]
 
 
+def worker_name(spec: RunSpec, benchmark: Benchmark) -> str:
+    """The chosen worker; by default no hop but for Server, where LoadGen's thread must not wait for the model."""
+    if benchmark.streaming:
+        return "stream"
+    return spec.worker or ("thread" if spec.scenario.loadgen == "Server" else "inline")
+
+
 def _expected(parts: Parts) -> int:
     """Samples that LoadGen will issue, 0 where only the clock decides."""
     chosen = parts.plan.settings
+    if chosen.mode == TestMode.FIND_PEAK.value:
+        return 0
     if chosen.mode == TestMode.ACCURACY.value:
         return chosen.accuracy_sample_count_override or parts.qsl.total_count
     seconds = chosen.min_duration_ms / 1000
@@ -181,6 +189,11 @@ def _write_account(folder: Path, spec: RunSpec, parts: Parts, driver: str, left_
         "locked": parts.plan.locked,
         "backend": {"name": spec.backend, **parts.backend.describe()},
         "driver": driver,
+        "harness": {
+            "driver": driver,
+            "worker": worker_name(spec, parts.benchmark),
+            "batching": f"at most {max(spec.max_batch, 1)}, waiting up to {spec.max_wait_ms:g} ms",
+        },
         "versions": _versions(parts.benchmark),
         "model_sha256": _sha256(parts.model),
         "synthetic": parts.benchmark.synthetic,

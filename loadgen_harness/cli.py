@@ -38,7 +38,10 @@ class Parser(argparse_flags.ArgumentParser):
 
 def entry() -> None:
     """The console script: never returns, exits with the verb's code."""
-    app.run(lambda args: sys.exit(_dispatch(args)), flags_parser=_guarded_parse)
+    try:
+        app.run(lambda args: sys.exit(_dispatch(args)), flags_parser=_guarded_parse)
+    except KeyboardInterrupt:  # before the verb began
+        sys.exit(INTERRUPTED)
 
 
 def _guarded_parse(argv: Sequence[str]) -> argparse.Namespace:

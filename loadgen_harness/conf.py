@@ -8,6 +8,7 @@ from pathlib import Path
 from loadgen_harness.errors import BadInput, UnknownName
 from loadgen_harness.types import Scenario
 
+LARGEST = 2.0**63  # what LoadGen's integers hold
 KEYS = (
     "accuracy_sample_count_override",
     "coalesce_queries",
@@ -48,6 +49,16 @@ def read(path: Path) -> dict[str, float]:
     return entries
 
 
+def check(key: str, value: object, where: str) -> None:
+    """Raise BadInput where `value` cannot be the value of `key`; UnknownName for a key that LoadGen does not have."""
+    if key not in KEYS:
+        raise UnknownName("user.conf key", key, KEYS)
+    if not isinstance(value, int | float) or not 0 <= value < LARGEST:
+        raise BadInput(f"{where}: the value of {key} must be a number from 0 up, not {value!r}.")
+    if key == "target_qps" and not value:
+        raise BadInput(f"{where}: target_qps must be more than 0.")
+
+
 def select(entries: Mapping[str, float], model: str, scenario: Scenario) -> dict[str, float]:
     """The values that LoadGen would use for one model and scenario, by key."""
     chosen: dict[str, float] = {}
@@ -77,6 +88,8 @@ def _entry(text: str, where: str) -> tuple[str, float]:
     if scenario != "*" and scenario not in {s.loadgen for s in Scenario}:
         raise BadInput(f"{where}: {UnknownName('scenario', scenario, {s.loadgen for s in Scenario})}")
     try:
-        return key, float(int(value, 0)) if value[:2] == "0x" else float(value)
+        parsed = float(int(value, 0)) if value[:2] == "0x" else float(value)
     except ValueError:
         raise BadInput(f"{where}: the value of {key} must be a number, not {value!r}.") from None
+    check(name, parsed, where)
+    return key, parsed

@@ -31,7 +31,7 @@ MARKS = {"VALID": GOOD, "pass": GOOD, "yes": GOOD, "INVALID": BAD, "FAIL": BAD, 
 
 def say(text: str = "", style: str = "") -> None:
     """One line for people."""
-    OUT.print(escape(text), style=style or None)
+    OUT.print(escape(text), style=style or None, soft_wrap=True)
 
 
 def raw(text: str) -> None:

@@ -58,8 +58,6 @@ def launch(
     around the child. Raises BadInput for what can be mended before a run (nothing is left behind), RunFailed for a
     run that failed, hung or was killed.
     """
-    if spec.output.exists():
-        raise BadInput(f"{spec.output} exists: choose another --output; a finished run is never overwritten.")
     folder = _fresh(spec.output)
     try:
         _write_json(folder / "spec.json", {**asdict(spec), "output": str(folder)})
@@ -83,6 +81,8 @@ def launch(
 def _fresh(output: Path) -> Path:
     folder = output.with_name(f".{output.name}.partial")
     try:
+        if output.exists():
+            raise BadInput(f"{output} exists: choose another --output; a finished run is never overwritten.")
         output.parent.mkdir(parents=True, exist_ok=True)
         if folder.exists():
             shutil.rmtree(folder)

@@ -43,7 +43,7 @@ def load(kind: Kind, name: str) -> Any:
     if name not in names(kind):
         raise UnknownName(kind.title, name, names(kind))
     path = _foreign(kind).get(name, f"{kind.package}.{name}")
-    return getattr(_import(path, f"{kind.title} {name}"), kind.symbol)
+    return getattr(load_module(path, f"{kind.title} {name}"), kind.symbol)
 
 
 def missing(kind: Kind, name: str) -> str:
@@ -61,10 +61,11 @@ def missing(kind: Kind, name: str) -> str:
 def part(benchmark: str, module: str) -> Any:
     """A benchmark's module `qsl`, `sut` or `accuracy`, imported only now."""
     path = _foreign(BENCHMARKS).get(benchmark, f"{BENCHMARKS.package}.{benchmark}")
-    return _import(f"{path}.{module}", f"benchmark {benchmark}")
+    return load_module(f"{path}.{module}", f"benchmark {benchmark}")
 
 
-def _import(path: str, what: str) -> Any:
+def load_module(path: str, what: str) -> Any:
+    """A module that `what` consists of; raises MissingDependency where it needs a package that is not there."""
     try:
         return importlib.import_module(path)
     except ModuleNotFoundError as error:

@@ -12,6 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from loadgen_harness.samples import DTYPE
+
+LARGEST = 1e300  # past that a number in a log is damage, not a result
 PREFIX = ":::MLLOG "
 POWER_FORMAT = "%m-%d-%Y %H:%M:%S.%f"
 
@@ -68,13 +71,16 @@ class Run:
     @cached_property
     def meta(self) -> Mapping[str, Any]:
         """run.json, empty for folders that this suite did not write."""
-        return self._json("run.json") or {}
+        found = self._json("run.json")
+        if found is not None and not isinstance(found, dict):
+            self._damage.append("run.json: not a JSON object")
+        return found if isinstance(found, dict) else {}
 
     @property
     def spec(self) -> Mapping[str, Any]:
         """The RunSpec behind the run as plain values."""
-        spec: Mapping[str, Any] = self.meta.get("spec") or {}
-        return spec
+        spec = self.meta.get("spec")
+        return spec if isinstance(spec, dict) else {}
 
     @cached_property
     def _records(self) -> tuple[Record, ...]:
@@ -87,13 +93,13 @@ class Run:
         return tuple(self._parse(text))
 
     def _parse(self, text: str) -> Iterator[Record]:
-        for number, line in enumerate(text.splitlines(), start=1):
+        for number, line in enumerate(text.split("\n"), start=1):
             if not line.startswith(PREFIX):
                 continue
             try:
                 entry = json.loads(line[len(PREFIX) :])
                 notes = entry["metadata"]
-                yield Record(entry["key"], entry["value"], bool(notes["is_error"]), bool(notes["is_warning"]))
+                yield Record(str(entry["key"]), entry["value"], bool(notes["is_error"]), bool(notes["is_warning"]))
             except (ValueError, KeyError, TypeError, RecursionError):
                 self._damage.append(f"mlperf_log_detail.txt line {number}: not a LoadGen record")
 
@@ -156,7 +162,7 @@ class Run:
             return None
         for key, name, unit, scale in _metrics(self.scenario, bool(self.log.get("requested_use_token_latencies"))):
             value = self.log.get(key)
-            if isinstance(value, int | float) and not isinstance(value, bool):
+            if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST:
                 return Result(name, float(value) * scale, unit, key)
         return None
 
@@ -164,11 +170,11 @@ class Run:
     def response_entries(self) -> tuple[Response, ...]:
         """Every entry of the accuracy log in its order; empty where nothing was logged."""
         entries = self._json("mlperf_log_accuracy.json")
-        if not isinstance(entries, list):
+        if entries is None:
             return ()
         try:
             return tuple(_response(entry) for entry in entries)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             self._damage.append(f"mlperf_log_accuracy.json: not an accuracy log ({error!r})")
             return ()
 
@@ -179,16 +185,25 @@ class Run:
 
     @cached_property
     def samples(self) -> np.ndarray | None:
-        """The per-sample record (see samples.DTYPE), None for foreign folders."""
+        """The per-sample record (see samples.DTYPE), None for foreign folders; of a SubmissionRun its timed part."""
         path = self.file("samples.npy")
         if not path.exists():
             return None
         try:
             table: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-            return table
-        except (OSError, ValueError) as error:
+        except Exception as error:  # numpy's reader of headers raises what its tokenizer, zipfile or mmap do
             self._damage.append(f"samples.npy: {error}")
             return None
+        if getattr(table, "dtype", None) != DTYPE or table.ndim != 1:
+            self._damage.append("samples.npy: not a table of samples")
+            return None
+        return table[self._untimed :] if self._untimed else table
+
+    @property
+    def _untimed(self) -> int:
+        """Samples of the accuracy part, with which a SubmissionRun begins."""
+        count = self.log.get("effective_accuracy_sample_count")
+        return count if self.mode == "SubmissionRun" and isinstance(count, int) and count > 0 else 0
 
     @property
     def power_window(self) -> tuple[float, float] | None:
@@ -243,5 +258,5 @@ def _response(entry: Mapping[str, Any]) -> Response:
         qsl_idx=int(entry["qsl_idx"]),
         data=bytes.fromhex(entry["data"]),
         token_data=bytes.fromhex(token_data) if isinstance(token_data, str) else None,
-        token_count=entry.get("token_count"),
+        token_count=None if entry.get("token_count") is None else int(entry["token_count"]),
     )

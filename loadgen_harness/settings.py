@@ -133,6 +133,8 @@ def _demanded(limits: Limits, scenario: Scenario) -> dict[str, float]:
 def _wanted(spec: RunSpec, model: str, round_: Round) -> dict[str, float]:
     """The round's hints, then the user's file, then the command line."""
     hints = round_.rules(spec.benchmark).user_conf.get(spec.scenario, {})
+    for key, value in spec.overrides.items():
+        conf.check(key, value, "settings of the run")
     given = conf.select(conf.read(spec.user_conf), model, spec.scenario) if spec.user_conf else {}
     return {**hints, **given, **spec.overrides}
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import fakes
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -16,3 +18,10 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("no ../shared folder with reference material beside this checkout")
     return folder
+
+
+@pytest.fixture
+def plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The third-party distribution of tests/plugin is installed, for this process and for child processes."""
+    monkeypatch.syspath_prepend(str(fakes.PLUGIN))
+    monkeypatch.setenv("PYTHONPATH", fakes.environment()["PYTHONPATH"])

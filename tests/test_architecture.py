@@ -174,7 +174,8 @@ def test_needs_numpy_alone(module: str) -> None:
 def test_a_listing_imports_no_framework(verb: str) -> None:
     if not rules.is_module("loadgen_harness.cli"):
         pytest.skip("loadgen_harness/cli.py is not there yet")
-    done = python(LOADED_BY_VERB.format(verb=verb, frameworks=(*rules.FRAMEWORKS, "mlperf_loadgen")))
+    frameworks = {*rules.FRAMEWORKS, "mlperf_loadgen"} - ({"pynvml"} if verb == "doctor" else set())  # it asks the GPU
+    done = python(LOADED_BY_VERB.format(verb=verb, frameworks=tuple(frameworks)))
     assert done.stderr.splitlines()[-1].split() == ["LOADED"], done.stderr
 
 

@@ -20,7 +20,7 @@ from loadgen_harness.errors import BadInput
 # Read by OpenMP when the engine is loaded: by default its threads spin for milliseconds at every barrier, and where
 # another process holds a core that spinning took a prompt from 0.3 to 3 s.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-import xllamacpp  # noqa: E402
+import xllamacpp
 
 OPTIONS = {"slots": 1, "threads": 0, "context": 512, "gpu_layers": 999}
 WARM_UP_PROMPT, WARM_UP_TOKENS = "Warm up the weights and the work space.", 4

@@ -16,7 +16,7 @@ from loadgen_harness.errors import BadInput, SuiteError
 pytest.importorskip("xllamacpp")
 from loadgen_harness.backends.llamacpp import BACKEND, Generation
 
-LONG = "Tell me why the number {} was important to " + "old sailors, bakers, kings and poets, " * 12 + "please."
+LONG = "Tell me why the number {} was important to " + "old sailors, bakers, kings and poets, " * 9 + "please."
 Chunk = dict[str, Any]
 
 
