@@ -55,11 +55,13 @@ class Job:
 
 
 def read(path: Path, round_name: str = "") -> Plan:
-    """The plan in a TOML file, under `round_name` where one is given; raises BadInput or UnknownName naming what is wrong with it."""
+    """The plan in a TOML file, under `round_name` where one is given; raises BadInput or UnknownName for a bad one."""
     try:
         data = tomllib.loads(_file(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise BadInput(f"cannot read plan {path}: {error.strerror}; give the path of a TOML file, or demo, resnet50-closed or resnet50-open.") from error
+        own = ", ".join(sorted(file.stem for file in SHIPPED.glob("*.toml")))
+        remedy = f"give the path of a TOML file, or a plan that ships with the suite ({own})"
+        raise BadInput(f"cannot read plan {path}: {error.strerror}; {remedy}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"plan {path} is not TOML: {error}.") from error
     try:
@@ -87,13 +89,29 @@ def _plan(data: Mapping[str, Any], name: str) -> Plan:
 
 
 def _choice(table: Mapping[str, Any]) -> Choice:
+    allowed = (*RUN_KEYS, "options", "overrides", "data_dir")
+    _known(table, (*allowed, "name", "scenarios", *(s.value for s in Scenario)), "plan key")
     scenarios = tuple(Scenario(s) for s in table["scenarios"])
     own = {s: table.get(s.value, {}) for s in scenarios}
-    allowed = (*RUN_KEYS, "options", "overrides", "data_dir")
-    for each in own.values():
+    shared = {key: value for key, value in table.items() if key in allowed}
+    for each in (shared, *own.values()):
         _known(each, allowed, "plan key")
-    _known(table, (*allowed, "name", "scenarios", *(s.value for s in Scenario)), "plan key")
-    return Choice(table["name"], scenarios, {k: v for k, v in table.items() if k in allowed}, own)
+        _typed(each)
+    return Choice(table["name"], scenarios, shared, own)
+
+
+def _typed(table: Mapping[str, Any]) -> None:
+    """Raise BadInput where a value is of the wrong kind."""
+    for key, value in table.items():
+        if key in ("options", "overrides"):
+            good = isinstance(value, dict)
+        elif key in ("max_batch", "max_wait_ms", "hang_timeout_s"):
+            whole = int if key == "max_batch" else int | float
+            good = isinstance(value, whole) and not isinstance(value, bool) and value >= 0
+        else:
+            good = isinstance(value, str)
+        if not good:
+            raise BadInput(f"plan key {key} cannot be {value!r}: see docs/campaign.md for its kind.")
 
 
 def _known(given: Iterable[str], allowed: Iterable[str], kind: str) -> None:
@@ -128,7 +146,8 @@ def _kinds(plan: Plan, benchmark: Benchmark, scenario: Scenario, round_: Round) 
 
 def _job(plan: Plan, choice: Choice, scenario: Scenario, kind: str, output: Path) -> Job:
     own = choice.own.get(scenario, {})
-    merged = {**choice.shared, **own}
+    benchmark: Benchmark = registry.load(registry.BENCHMARKS, choice.benchmark)
+    merged = {"backend": benchmark.backends[0], **choice.shared, **own}
     for table in ("options", "overrides"):
         merged[table] = {**choice.shared.get(table, {}), **own.get(table, {})}
     key = f"{choice.benchmark}/{scenario}/{kind}"

@@ -52,7 +52,9 @@ def missing(kind: Kind, name: str) -> str:
     if spec is None or spec.origin is None:
         return name
     tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
-    roots = {alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    roots = {
+        alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+    }
     roots |= {(node.module or "").split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     lacking = sorted(root for root in roots if root and util.find_spec(root) is None)
     return " ".join(PACKAGES.get(root, root) for root in lacking)

@@ -12,7 +12,6 @@ from loadgen_harness import registry
 from loadgen_harness.errors import BadInput, UnknownName
 from loadgen_harness.types import Limits, Round, Rules, Scenario, Seeds, Suite, Target
 
-
 OWN = "mini"  # the round of this suite's own benchmarks
 RELAXED = ("min_duration_ms", "min_query_count", "percentile")  # what mini states more gently than an official round
 

@@ -153,7 +153,7 @@ class Run:
         reasons = [text for key, text in unmet.items() if self.log.get(key) is False]
         advice = [str(r.value) for r in self._records if r.key in ("result_invalid_reason", "early_stopping_result")]
         cleaned = [" ".join(text.replace(" * ", " ").split()) for text in advice if text.strip()]
-        return tuple([*reasons, *cleaned, *self.log_errors]) or ("LoadGen wrote no result",)
+        return tuple(dict.fromkeys([*reasons, *cleaned, *self.log_errors])) or ("LoadGen wrote no result",)
 
     @property
     def result(self) -> Result | None:
@@ -190,8 +190,8 @@ class Run:
         if not path.exists():
             return None
         try:
-            table: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-        except Exception as error:  # numpy's reader of headers raises what its tokenizer, zipfile or mmap do
+            table: np.ndarray = np.lib.format.open_memmap(path, mode="r")
+        except Exception as error:  # numpy's reader of headers raises whatever its tokenizer and mmap do
             self._damage.append(f"samples.npy: {error}")
             return None
         if getattr(table, "dtype", None) != DTYPE or table.ndim != 1:

@@ -13,6 +13,7 @@ from pathlib import Path
 UNSEEN = "N/A"
 SMI_PERIOD_S = 2.0
 
+
 @functools.cache
 def describe() -> dict[str, str]:
     """The keys of the official system description that can be seen from here, and the kernel beside them."""

@@ -1,4 +1,4 @@
-"""Small real classes that stand for LoadGen's side, a data set and a backend, and the third-party plug-in of the tests."""
+"""Small real classes that stand for LoadGen, a data set and a backend, and runs of the third-party plug-in."""
 
 from __future__ import annotations
 
@@ -41,6 +41,11 @@ def tiny(output: Path, **changes: Any) -> RunSpec:
         "round": "tiny",
     }
     return RunSpec(output=output, **chosen | changes)
+
+
+def names(folder: Path) -> set[str]:
+    """What a folder holds."""
+    return {path.name for path in folder.iterdir()}
 
 
 class Numbers(QuerySampleLibrary):

@@ -42,7 +42,7 @@ class Generation:
         """`put` takes the events; it is called in the thread that runs this request."""
         self.id, self.cancelled = id, False
         self.timing: Timing | None = None  # known before the final event is put
-        self._put, self._ended = put, False
+        self._put, self._said, self._ended = put, False, False
         self._held: tuple[int, ...] = ()
         self._request = {
             "prompt": prompt,
@@ -84,7 +84,7 @@ class Generation:
             self._held += tokens  # a control token: if it proves to be the stop token, it is no output
             return None
         self._put(TokenEvent(self.id, self._held + tokens, choice["text"], now))
-        self._held = ()
+        self._held, self._said = (), True
         return None
 
     def _finish(self, timings: Mapping[str, Any], choice: Mapping[str, Any], now: int) -> None:
@@ -92,8 +92,10 @@ class Generation:
         self.timing = Timing(timings["prompt_ms"], timings["predicted_ms"], timings["predicted_n"], cached)
         if cached:
             return self._end(error=f"prompt cache was used for {cached} tokens: every query must be computed in full")
-        stopped = choice["finish_reason"] == "stop"
-        self._end(self._held[:-1] if stopped else self._held, choice["text"], now)
+        tokens = self._held[:-1] if choice["finish_reason"] == "stop" else self._held
+        if not (tokens or self._said):
+            return self._end(error="the model ended its answer before the first token: ask it another way")
+        self._end(tokens, choice["text"], now)
         return None
 
     def _end(self, tokens: tuple[int, ...] = (), text: str = "", now: int = 0, *, error: str = "") -> None:

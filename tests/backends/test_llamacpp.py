@@ -66,6 +66,10 @@ def test_stop_token_is_no_output() -> None:
     assert tokens_of(token(5, "a"), token(2, ""), last("stop")) == [(5,), ()]
 
 
+def test_stop_token_alone_is_an_error() -> None:
+    assert "before the first token" in events_of(token(2, ""), last("stop"))[-1].error
+
+
 def test_control_token_in_the_middle_is_output() -> None:
     assert tokens_of(token(5, "a"), token(9, ""), token(6, "b"), last("length")) == [(5,), (9, 6), ()]
     assert tokens_of(token(5, "a"), token(9, ""), last("length")) == [(5,), (9,)]

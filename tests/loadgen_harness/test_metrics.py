@@ -116,7 +116,8 @@ def test_estimate_of_our_own_run(tmp_path: Path) -> None:
 def rows(*columns: tuple[int, int, int, int, int, int]) -> np.ndarray:
     """Samples of (issued, dequeued, started, first token, done, tokens)."""
     table = np.zeros(len(columns), DTYPE)
-    for name, values in zip(("issued", "dequeued", "started", "first_token", "done", "tokens"), zip(*columns), strict=True):
+    names = ("issued", "dequeued", "started", "first_token", "done", "tokens")
+    for name, values in zip(names, zip(*columns, strict=True), strict=True):
         table[name] = values
     return table
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import tomllib
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from loadgen_harness.errors import BadInput, UnknownName
 from loadgen_harness.types import Scenario
 
 SHIPPED = ("mini", "v6.1")
-MINI = tomllib.loads((resources.files("audit") / "rounds" / "mini.toml").read_text(encoding="utf-8"))
+MINI_FILE = resources.files("audit") / "rounds" / "mini.toml"
+MINI = tomllib.loads(MINI_FILE.read_text(encoding="utf-8"))
 
 
 def test_the_shipped_rounds_are_there() -> None:
@@ -56,8 +58,10 @@ def test_a_third_party_brings_its_round() -> None:
     assert rounds.load("tiny").limits("tiny", Scenario.SERVER).target_latency_ms == 2000
 
 
-@pytest.mark.usefixtures("plugin")
-def test_a_damaged_file_is_one_sentence() -> None:
+@pytest.mark.parametrize("content", [b"", b"name = ", b'name = "x"\n[seeds]\nqsl = 1\n', b"\xff\xfe"])
+def test_a_damaged_file_is_one_sentence(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "damaged.toml").write_bytes(content)
+    monkeypatch.setattr(rounds, "_files", lambda: {"damaged": tmp_path / "damaged.toml", "mini": MINI_FILE})
     with pytest.raises(BadInput, match=r"round file damaged\.toml is damaged") as caught:
         rounds.load("damaged")
     assert "\n" not in str(caught.value)

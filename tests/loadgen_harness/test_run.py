@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,7 @@ import pytest
 from loadgen_harness.run import PREFIX, Run
 from loadgen_harness.samples import DTYPE
 
-PROPERTIES = (
-    "meta spec log log_errors log_warnings scenario mode finished valid invalid_reasons result response_entries responses "
-    "samples power_window duration_s damage"
-).split()  # noqa: SIM905  # reads better than a list of one word each
+PROPERTIES = [name for name, kind in vars(Run).items() if isinstance(kind, property | cached_property)]
 
 
 def record(key: Any, value: Any, *, error: bool = False, warning: bool = False) -> str:
@@ -69,7 +67,7 @@ def test_reasons_in_loadgens_words(tmp_path: Path) -> None:
         record("early_stopping_met", True),
         record("result_invalid_reason", " * Increase expected QPS\n  so the query is larger."),
     )
-    assert run.invalid_reasons == ("minimum duration not met", "* Increase expected QPS so the query is larger.")
+    assert run.invalid_reasons == ("minimum duration not met", "Increase expected QPS so the query is larger.")
 
 
 KEYS = {
@@ -85,11 +83,8 @@ TOKEN_KEYS = {
 }
 
 
-@pytest.mark.parametrize("tokens", [False, True])
-@pytest.mark.parametrize("scenario", KEYS)
+@pytest.mark.parametrize(("scenario", "tokens"), [*((s, False) for s in KEYS), *((s, True) for s in TOKEN_KEYS)])
 def test_the_official_metric(tmp_path: Path, scenario: str, tokens: bool) -> None:
-    if tokens and scenario not in TOKEN_KEYS:
-        pytest.skip("no streaming benchmark runs MultiStream")
     key, logged, value, unit = (TOKEN_KEYS if tokens else KEYS)[scenario]
     every = [record(k, v) for k, v, *_ in (*KEYS.values(), *TOKEN_KEYS.values()) if k != key]
     settled = [record("effective_scenario", scenario), record("requested_use_token_latencies", tokens)]
@@ -145,8 +140,7 @@ def test_no_folder(tmp_path: Path, name: str) -> None:
     found = read_everything(run)
     assert not found["valid"]
     assert found["invalid_reasons"] == ("LoadGen wrote no result",)
-    assert len(found["damage"]) == 1
-    assert "mlperf_log_detail.txt" in found["damage"][0]
+    assert any("mlperf_log_detail.txt" in sentence for sentence in found["damage"])
 
 
 def test_an_empty_table_is_no_damage(tmp_path: Path) -> None:
@@ -231,7 +225,7 @@ def test_a_folder_in_a_files_place(tmp_path: Path, name: str) -> None:
     assert [name in sentence for sentence in found["damage"]] == [True]
 
 
-ODD = [0, -1, 1e400, 10**400, None, True, "text", [], {}, [[1]], float("nan"), "\u2028", "11-22-2026"]
+ODD: list[Any] = [0, -1, 1e400, 10**400, None, True, "text", [], {}, [[1]], float("nan"), "\u2028", "11-22-2026"]
 
 
 @pytest.mark.parametrize("value", ODD, ids=lambda value: str(value)[:8])

@@ -99,9 +99,7 @@ def test_a_floor_may_be_raised_not_lowered(division: Division, key: str) -> None
     assert raised.locked == ()
     lowered = made(Scenario.SERVER, division=division, overrides={key: floor - 1})
     assert getattr(lowered.settings, field) == floor
-    assert lowered.locked == (
-        f"{key} = {floor - 1} is not allowed in this division: the round's {floor} is used",
-    )
+    assert lowered.locked == (f"{key} = {floor - 1} is not allowed in this division: the round's {floor} is used",)
 
 
 @pytest.mark.parametrize("key", settings.LOCKED)

@@ -110,7 +110,7 @@ def test_an_unknown_request_fails_the_run() -> None:
 def test_a_refused_request_fails_the_run() -> None:
     script = Script()
     with bench(script) as made:
-        script.submit = lambda id, input: (_ for _ in ()).throw(OSError("full"))  # type: ignore[assignment]
+        script.submit = lambda id, input: (_ for _ in ()).throw(OSError("full"))  # type: ignore[method-assign]
         made.sut.issue([1], [2])
     assert [str(error) for error in made.errors] == ["full"]
 

@@ -134,7 +134,8 @@ def test_close_drains_the_queue() -> None:
 @KINDS
 @pytest.mark.parametrize("size", [1, 3, 64])
 def test_a_batch_sut_answers_every_sample_with_its_own(kind: Make, size: int) -> None:
-    driver, recorder, progress, errors = FakeDriver(), Recorder(), FakeProgress(), []
+    driver, recorder, progress = FakeDriver(), Recorder(), FakeProgress()
+    errors: list[BaseException] = []
     sut = EchoSUT(Echo(), Numbers(), driver, recorder)
     sut.progress = progress
     sut.worker = kind(sut.run, Batching(max_batch=size, max_wait_ns=1_000_000), errors.append)

@@ -25,6 +25,11 @@ def _hang(outputs: np.ndarray) -> np.ndarray:
     return outputs
 
 
+def _slow(outputs: np.ndarray) -> np.ndarray:
+    time.sleep(0.02)
+    return outputs
+
+
 def _die(outputs: np.ndarray) -> np.ndarray:
     os.kill(os.getpid(), signal.SIGKILL)
     return outputs
@@ -47,7 +52,7 @@ FAULTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "few": lambda outputs: outputs[:-1],
     "many": lambda outputs: np.concatenate([outputs, outputs]),
     "strided": lambda outputs: np.concatenate([outputs, outputs], axis=1)[:, :1],
-    "slow": lambda outputs: (time.sleep(0.02), outputs)[1],
+    "slow": _slow,
     "load": _raise,
     "refuse": _raise,
     "hang-load": _hang,
