@@ -30,7 +30,7 @@ def last(reason: str, cached: int = 0) -> Chunk:
     return {"choices": [{"text": "", "finish_reason": reason, "logprobs": None}], "timings": timings}
 
 
-class Engine:
+class ScriptedServer:
     """Feeds chunks to the callback as the real engine does, stopping where it says so and swallowing its exceptions."""
 
     def __init__(self, *chunks: Chunk | Exception) -> None:
@@ -47,7 +47,7 @@ class Engine:
 
 def events_of(*chunks: Chunk | Exception) -> list[TokenEvent]:
     events: list[TokenEvent] = []
-    Generation(7, "why?", 4, events.append).run(Engine(*chunks))
+    Generation(7, "why?", 4, events.append).run(ScriptedServer(*chunks))
     assert [event.final for event in events] == [False] * (len(events) - 1) + [True]
     assert {event.id for event in events} == {7}
     return events
@@ -86,7 +86,7 @@ def test_engine_errors_are_carried_out() -> None:
 
 
 def test_exception_in_callback_stops_the_request() -> None:
-    engine, events = Engine(token(5, "a"), {"nonsense": 1}, token(6, "b")), list[TokenEvent]()
+    engine, events = ScriptedServer(token(5, "a"), {"nonsense": 1}, token(6, "b")), list[TokenEvent]()
     Generation(7, "why?", 4, events.append).run(engine)
     assert engine.fed == 2
     assert events[-1].final and events[-1].error == "KeyError: 'choices'"
@@ -96,7 +96,7 @@ def test_cancelled_before_it_began() -> None:
     events: list[TokenEvent] = []
     generation = Generation(7, "why?", 4, events.append)
     generation.cancelled = True
-    generation.run(Engine(token(5, "a")))
+    generation.run(ScriptedServer(token(5, "a")))
     assert [(event.tokens, event.error) for event in events] == [((), "cancelled")]
 
 
