@@ -13,7 +13,7 @@ from loadgen_harness.errors import BadInput, MissingDependency, RunFailed
 from loadgen_harness.launch import Hook, Status, launch
 from loadgen_harness.plan import Job, Plan, jobs
 from loadgen_harness.run import Run
-from loadgen_harness.types import Benchmark
+from loadgen_harness.types import Benchmark, TestMode
 
 IGNORED = ("output", "hang_timeout_s")  # of a spec, when asking whether a finished run is the one wanted
 
@@ -90,6 +90,8 @@ def _plain(value: Any) -> Any:
 
 
 def _attempt(job: Job, power: Sequence[Hook], report: Callable[[Status], None]) -> Outcome:
+    if job.spec.mode is TestMode.ACCURACY:
+        power = ()  # no energy belongs to an untimed run
     try:
         return Outcome(job, launch(job.spec, audit_config=audit_config(job), hooks=power, on_progress=report))
     except RunFailed as error:

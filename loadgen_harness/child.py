@@ -12,17 +12,17 @@ import signal
 import sys
 import traceback
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from loadgen_harness import __version__, registry, rounds, settings
+from loadgen_harness import __version__, calibrate, registry, rounds, settings
 from loadgen_harness.errors import BadInput, MissingDependency, SuiteError, UnknownName
 from loadgen_harness.progress import Counters, Phase
 from loadgen_harness.qsl import QuerySampleLibrary
 from loadgen_harness.samples import Recorder
-from loadgen_harness.sut import Fail, SystemUnderTest
+from loadgen_harness.sut import BatchSUT, Fail, SystemUnderTest
 from loadgen_harness.types import Benchmark, Division, RunSpec, Scenario, TestMode
 from loadgen_harness.workers import Batching
 
@@ -91,12 +91,14 @@ def _failure(folder: Path) -> Fail:
 def _run(folder: Path, spec: RunSpec, counters: Counters, fail: Fail) -> None:
     counters.enter(Phase.LOADING)
     parts = assemble(spec)
-    (folder / "user.conf").write_text(parts.plan.user_conf, encoding="utf-8")
     parts.backend.load(parts.model, spec.device, spec.precision or parts.benchmark.precisions[0])
     loadgen = registry.load_module("loadgen_harness.loadgen", "a run")  # only now: it imports LoadGen
     recorder = Recorder()
     driver = loadgen.PythonDriver()
     sut = build_sut(spec, parts, driver, recorder, counters, fail)
+    if isinstance(sut, BatchSUT) and calibrate.wanted(parts.plan):
+        parts = replace(parts, plan=calibrate.calibrated(parts.plan, sut, max(spec.max_batch, 1)))
+    (folder / "user.conf").write_text(parts.plan.user_conf, encoding="utf-8")
     gc.collect()
     gc.freeze()
     counters.enter(Phase.TESTING, _expected(parts))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from absl import app, flags
+from absl import app, flags, logging
 from absl.flags import argparse_flags
 
 from loadgen_harness import rounds
@@ -69,6 +69,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 def _dispatch(args: argparse.Namespace) -> int:
     import os
 
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.WARNING)
     if OFFLINE.value:
         os.environ["LGH_OFFLINE"] = "1"
     if ASSETS.value:

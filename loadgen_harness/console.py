@@ -57,7 +57,15 @@ def note(sentence: str) -> None:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table; columns whose name ends in `>` are set flush right and never wrapped."""
-    grid = Table(title=title or None, box=SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    grid = Table(
+        title=title or None,
+        box=SIMPLE_HEAD,
+        title_justify="left",
+        title_style="bold",
+        pad_edge=False,
+        padding=(0, 1),
+        collapse_padding=True,
+    )
     for column in columns:
         right = column.endswith(">")
         grid.add_column(column.rstrip(">"), justify="right" if right else "left", no_wrap=right, overflow="fold")

@@ -59,6 +59,7 @@ class Plan:
     model_name: str
     user_conf: str
     locked: tuple[str, ...] = field(default=())
+    given: frozenset[str] = frozenset()  # user.conf keys that the user named: in a file or on the command line
 
 
 FLOORS = {  # user.conf keys that closed may raise but not lower below the round's value
@@ -89,7 +90,8 @@ def plan(spec: RunSpec, benchmark: Benchmark, round_: Round) -> Plan:
     variant = benchmark.variant(spec.scenario, spec.mode, spec.test, round_)
     limits = round_.limits(benchmark.name, spec.scenario)
     demanded = _demanded(limits, spec.scenario)
-    wanted = _wanted(spec, variant.model_name, round_)
+    given = _given(spec, variant.model_name)
+    wanted = {**round_.rules(benchmark.name).user_conf.get(spec.scenario, {}), **given}
     locked: list[str] = []
     if spec.division is not Division.OPEN:
         wanted = _lock(wanted, demanded, spec.scenario, locked)
@@ -105,7 +107,7 @@ def plan(spec: RunSpec, benchmark: Benchmark, round_: Round) -> Plan:
     )
     stated = wanted if round_.checker_version and benchmark.checker_name != benchmark.name else values
     text = conf.write(stated, spec.scenario)
-    return Plan(_apply(base, values, spec.scenario), variant.model_name, text, tuple(locked))
+    return Plan(_apply(base, values, spec.scenario), variant.model_name, text, tuple(locked), frozenset(given))
 
 
 def _demanded(limits: Limits, scenario: Scenario) -> dict[str, float]:
@@ -130,13 +132,12 @@ def _demanded(limits: Limits, scenario: Scenario) -> dict[str, float]:
     return values
 
 
-def _wanted(spec: RunSpec, model: str, round_: Round) -> dict[str, float]:
-    """The round's hints, then the user's file, then the command line."""
-    hints = round_.rules(spec.benchmark).user_conf.get(spec.scenario, {})
+def _given(spec: RunSpec, model: str) -> dict[str, float]:
+    """What the user asks for: the file, then the command line."""
     for key, value in spec.overrides.items():
         conf.check(key, value, "settings of the run")
-    given = conf.select(conf.read(spec.user_conf), model, spec.scenario) if spec.user_conf else {}
-    return {**hints, **given, **spec.overrides}
+    file = conf.select(conf.read(spec.user_conf), model, spec.scenario) if spec.user_conf else {}
+    return {**file, **spec.overrides}
 
 
 def _lock(

@@ -23,6 +23,7 @@ DRIVERS = {
     "sut",
     "stream",
     "child",
+    "calibrate",
     "backends",
     "workers",
 }  # whatever else loadgen_harness holds is floor 1

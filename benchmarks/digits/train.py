@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import gzip
 import hashlib
 import json
@@ -31,7 +32,7 @@ class DigitNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        pairs = zip(WIDTHS, WIDTHS[1:], strict=False)
+        pairs = itertools.pairwise(WIDTHS)
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairs)
         self.norms = nn.ModuleList(nn.BatchNorm2d(b) for b in WIDTHS[1:])
         self.hidden = nn.Linear(WIDTHS[-1] * 9, 90)
