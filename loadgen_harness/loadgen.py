@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
-from itertools import accumulate, repeat
+from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import mlperf_loadgen as lg
 import numpy as np
@@ -26,37 +27,69 @@ class PythonDriver:
 
     name = "python"
 
+    def __init__(self) -> None:
+        """Every completing thread gets response objects of its own."""
+        self._slots = _Slots()
+
     def complete(
         self, ids: Sequence[int], responses: np.ndarray | Sequence[bytes], tokens: Sequence[int] | None = None
     ) -> None:
         """Report finished samples: rows of a C-contiguous (n, k) array or n byte strings, in the order of `ids`.
 
-        LoadGen copies the bytes before the call returns, so buffers may be reused at once.
+        LoadGen copies the bytes before the call returns, so buffers may be reused at once. Raises RunFailed for
+        responses that do not fit the samples.
         """
-        keep, starts, sizes = _pointers(responses, len(ids))
-        if tokens is None:
-            lg.QuerySamplesComplete(list(map(lg.QuerySampleResponse, ids, starts, sizes)))
-        else:
-            lg.QuerySamplesComplete(list(map(lg.QuerySampleResponse, ids, starts, sizes, tokens)))
+        if len(responses) != len(ids):
+            counts = f"{len(responses)} responses to {len(ids)} samples"
+            raise RunFailed(f"the system under test gave {counts}: mend its respond()")
+        if isinstance(responses, np.ndarray):
+            lg.QuerySamplesComplete(self._slots.filled(ids, responses))
+            return
+        keep, starts, sizes = _pointers(responses)
+        more = () if tokens is None else (tokens,)
+        lg.QuerySamplesComplete(list(map(lg.QuerySampleResponse, ids, starts, sizes, *more)))
         del keep
 
     def first_token(self, ids: Sequence[int], responses: Sequence[bytes]) -> None:
         """Report the first token of streaming samples, with its bytes."""
-        keep, starts, sizes = _pointers(responses, len(ids))
+        keep, starts, sizes = _pointers(responses)
         lg.FirstTokenComplete(list(map(lg.QuerySampleResponse, ids, starts, sizes)))
         del keep
 
 
-def _pointers(responses: np.ndarray | Sequence[bytes], count: int) -> tuple[object, Iterable[int], Iterable[int]]:
-    """What must stay alive, then address and size of each response; raises RunFailed for responses that do not fit."""
-    if len(responses) != count:
-        raise RunFailed(f"the system under test gave {len(responses)} responses to {count} samples: mend its respond()")
-    if isinstance(responses, np.ndarray):
-        if not responses.flags.c_contiguous:
+class _Slots(threading.local):
+    """One thread's response objects and their bytes, used again for every batch.
+
+    Making a response object takes 0.7 us, three times as long as giving it another id.
+    """
+
+    def __init__(self) -> None:
+        self._responses: list[Any] = []
+        self._bytes = np.zeros(0, dtype=np.uint8)
+        self._size = -1
+
+    def filled(self, ids: Sequence[int], rows: np.ndarray) -> list[Any]:
+        """Responses with these ids and the bytes of these rows."""
+        if not rows.flags.c_contiguous:
             raise RunFailed("the system under test gave responses in a strided array: copy it in its respond()")
-        size = responses.nbytes // count
-        base = responses.__array_interface__["data"][0]
-        return responses, (range(base, base + len(responses) * size, size) if size else repeat(base)), repeat(size)
+        count, size = len(ids), rows.nbytes // len(ids)
+        if size != self._size or count > len(self._responses):
+            self._make(max(count, len(self._responses)), size)
+        self._bytes[: rows.nbytes] = rows.reshape(-1).view(np.uint8)
+        chosen = self._responses if count == len(self._responses) else self._responses[:count]
+        for response, id_ in zip(chosen, ids, strict=True):
+            response.id = id_
+        return chosen
+
+    def _make(self, count: int, size: int) -> None:
+        self._size = size
+        self._bytes = np.zeros(max(count * size, 1), dtype=np.uint8)
+        base = self._bytes.__array_interface__["data"][0]
+        self._responses = [lg.QuerySampleResponse(0, base + number * size, size) for number in range(count)]
+
+
+def _pointers(responses: Sequence[bytes]) -> tuple[object, Iterable[int], Iterable[int]]:
+    """What must stay alive, then address and size of each response."""
     sizes = [len(each) for each in responses]
     joined = np.frombuffer(b"".join(responses) or b"\0", dtype=np.uint8)
     base = joined.__array_interface__["data"][0]

@@ -97,9 +97,11 @@ def outcome_line(outcome: Outcome) -> str:
 
 def show_summary(assessments: Sequence[Assessment], outcomes: Sequence[Outcome]) -> None:
     """The tables at the end of a campaign: results, accuracy, compliance, and what failed."""
-    console.table("Results", RESULTS, [result_row(each) for each in assessments])
+    if assessments:
+        console.table("Results", RESULTS, [result_row(each) for each in assessments])
     scored = {each.result.benchmark.name: each for each in assessments if each.result.scores}
-    console.table("Accuracy", ACCURACY, [row for each in scored.values() for row in accuracy_rows(each)])
+    if scored:
+        console.table("Accuracy", ACCURACY, [row for each in scored.values() for row in accuracy_rows(each)])
     verdicts = [
         (place(each), name, "pass" if passed else "FAIL")
         for each in assessments

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import gzip
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path

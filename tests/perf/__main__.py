@@ -18,17 +18,18 @@ import numpy as np
 from benchmarks._metrics.intervals import bootstrap
 from loadgen_harness import console, system
 from loadgen_harness.launch import launch
-from loadgen_harness.types import RunSpec, Scenario, TestMode
+from loadgen_harness.types import Division, RunSpec, Scenario, TestMode
 
-SECONDS = 2.0
-CASES = {  # name -> backend, options, batch: models from free to 1 ms a sample, and a real one
-    "null, 0 us a sample": ("null", {}, 256),
-    "null, 50 us a sample": ("null", {"per_sample_us": "50"}, 32),
-    "null, 200 us a sample": ("null", {"per_sample_us": "200"}, 32),
-    "digits int8, onnxruntime": ("onnxruntime", {"threads": "1"}, 64),
+# name -> benchmark, precision, backend, its options, batch: models from free to 0.2 ms a sample, and a real one
+CASES: dict[str, tuple[str, str, str, dict[str, str], int]] = {
+    "null, 0 us a sample": ("resnet50", "fp32", "null", {}, 256),
+    "null, 50 us a sample": ("resnet50", "fp32", "null", {"per_sample_us": "50"}, 64),
+    "null, 200 us a sample": ("resnet50", "fp32", "null", {"per_sample_us": "200"}, 64),
+    "digits int8, onnxruntime": ("digits", "int8", "onnxruntime", {"threads": "1"}, 64),
 }
+SHORT = {"min_duration": 2000.0, "min_query_count": 1.0}  # the open division lets a run be short
 VERDICTS = ("INVALID", "VALID")
-CEILING_START_QPS, CEILING_STEPS = 50_000.0, 5
+CEILING_START_QPS, CEILING_STEPS, LIMIT_MS = 50_000.0, 5, 10.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("bench.json"))
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        compared = [compare(name, args.pairs, Path(scratch)) for name in CASES if args.only in name]
+        compared = [compare(name, args.pairs, Path(scratch)) for name in CASES if args.only in name or not args.only]
         ceiling = server_ceiling(Path(scratch)) if args.only in "server" else []
     show(compared, ceiling)
     record = {"machine": machine(), "offline": [asdict(each) for each in compared], "server": ceiling}
@@ -71,49 +72,31 @@ def machine() -> dict[str, str]:
 
 
 def compare(name: str, pairs: int, scratch: Path) -> Comparison:
-    """Interleaved pairs of one case, alternating which side goes first; one unmeasured pair warms up."""
-    backend, options, batch = CASES[name]
-    spec = RunSpec("digits", backend, Scenario.OFFLINE, TestMode.PERFORMANCE, scratch / "run", options=options)
-    spec = replace(spec, precision="int8", max_batch=batch)
-    rate = bare(spec, scratch)
-    measured: list[tuple[float, float]] = []
-    for number in range(pairs + 1):
-        if number % 2:
-            pair = offline(replace(spec, overrides={"target_qps": rate}), scratch, number), bare(spec, scratch)
-        else:
-            without = bare(spec, scratch)
-            pair = offline(replace(spec, overrides={"target_qps": rate}), scratch, number), without
-        rate = pair[0]
-        measured.append(pair)
-        console.note(f"{name}: pair {number} of {pairs}, {pair[0]:.0f} against {pair[1]:.0f} samples/s")
-    table = np.array(measured[1:])
+    """Pairs of one case, each in a process of its own; a first one, unmeasured, warms the machine up."""
+    table = np.array([pair(name, scratch / f"{name[:4]}{number}") for number in range(pairs + 1)])[1:]
     ratios = table[:, 0] / table[:, 1]
     low, high = bootstrap(lambda values: float(np.mean(values)), ratios)
     medians = np.median(table, axis=0)
     added = float(np.median(1e6 / table[:, 0] - 1e6 / table[:, 1]))
+    console.note(f"{name}: ratios {' '.join(f'{ratio:.3f}' for ratio in ratios)}")
     return Comparison(name, float(medians[0]), float(medians[1]), float(ratios.mean()), low, high, added, pairs)
 
 
-def offline(spec: RunSpec, scratch: Path, number: int) -> float:
-    """Samples per second of an Offline run that lasts about SECONDS, by LoadGen's own figure."""
-    done = launch(replace(spec, output=scratch / f"{spec.backend}-{len(list(scratch.iterdir()))}-{number}"))
-    if done.result is None or done.log_errors:
-        raise SystemExit(f"the run failed: {done.log_errors}")
-    return done.result.value
-
-
-def bare(spec: RunSpec, scratch: Path) -> float:
-    """Samples per second of the bare loop, in a process of its own like the run."""
-    folder = scratch / "spec"
-    folder.mkdir(exist_ok=True)
+def pair(name: str, folder: Path) -> tuple[float, float]:
+    """Samples per second through LoadGen and of the bare loop around it."""
+    benchmark, precision, backend, options, batch = CASES[name]
+    spec = RunSpec(benchmark, backend, Scenario.OFFLINE, TestMode.PERFORMANCE, folder, options=options)
+    spec = replace(spec, precision=precision, max_batch=batch, round="v6.1", division=Division.OPEN, overrides=SHORT)
+    folder.mkdir(parents=True)
     (folder / "spec.json").write_text(json.dumps(asdict(spec), default=str), encoding="utf-8")
-    command = [sys.executable, "-m", "tests.perf.bare", str(folder), str(SECONDS)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    command = [sys.executable, "-m", "tests.perf.pair", str(folder)]
+    measured = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return measured["loadgen"], measured["bare"]
 
 
 def server_ceiling(scratch: Path) -> list[dict[str, float | bool]]:
     """Rates tried on the null backend at a limit of 10 ms: valid or not, by bisection between the two nearest."""
-    tried = [server(CEILING_START_QPS, scratch) for _ in range(3)]
+    tried = [server(CEILING_START_QPS, scratch) for _ in range(5)]
     low, high = CEILING_START_QPS, 4 * CEILING_START_QPS
     for _ in range(CEILING_STEPS):
         middle = (low + high) / 2
@@ -124,8 +107,9 @@ def server_ceiling(scratch: Path) -> list[dict[str, float | bool]]:
 
 def server(qps: float, scratch: Path) -> dict[str, float | bool]:
     """One Server run of the null backend with the Python binding."""
-    spec = RunSpec("digits", "null", Scenario.SERVER, TestMode.PERFORMANCE, scratch / f"server-{_count(scratch)}")
-    done = launch(replace(spec, max_batch=256, overrides={"target_qps": qps}))
+    spec = RunSpec("resnet50", "null", Scenario.SERVER, TestMode.PERFORMANCE, scratch / f"server-{_count(scratch)}")
+    changed = {**SHORT, "min_query_count": 1001.0, "target_latency": LIMIT_MS, "target_qps": qps}
+    done = launch(replace(spec, round="v6.1", division=Division.OPEN, max_batch=256, overrides=changed))
     p99 = done.log.get("result_99.00_percentile_latency_ns", 0) / 1e6
     console.note(f"server {qps:.0f} queries/s: {VERDICTS[done.valid]}, p99 {p99:.2f} ms")
     return {"qps": qps, "valid": done.valid, "p99_ms": p99}
