@@ -17,6 +17,7 @@ from loadgen_harness.sut import BatchSUT
 from loadgen_harness.types import Scenario, TestMode
 
 SECONDS = 0.4
+BINDING_S = 0.8e-6  # LoadGen's Python binding takes at least this per sample
 HEADROOM = 1.15  # a run may be this much faster than its calibration and still last long enough
 
 
@@ -24,7 +25,7 @@ def calibrated(plan: Plan, sut: BatchSUT, max_batch: int) -> Plan:
     """`plan` with the expected rate or latency that `sut` shows here; Server's rate is the user's to choose."""
     settings = plan.settings
     if settings.scenario == Scenario.OFFLINE:
-        rate = max_batch / _seconds(sut, max_batch) * HEADROOM
+        rate = HEADROOM / (_seconds(sut, max_batch) / max_batch + BINDING_S)
         changed = replace(settings, offline_expected_qps=rate)
         return _stated(replace(plan, settings=changed), "target_qps", rate)
     multi = settings.scenario == Scenario.MULTI_STREAM

@@ -12,7 +12,14 @@ import numpy as np
 from loadgen_harness.backends import Batch, checked
 from loadgen_harness.errors import BadInput, UnknownName
 
-OPTIONS = {"latency_us": 0.0, "per_sample_us": 0.0, "distribution": "constant", "sigma": 0.5, "seed": 0}
+OPTIONS = {
+    "latency_us": 0.0,
+    "per_sample_us": 0.0,
+    "distribution": "constant",
+    "sigma": 0.5,
+    "seed": 0,
+    "busy": False,
+}
 DISTRIBUTIONS = ("constant", "exponential", "lognormal")
 SPIN_NS = 50_000  # sleep() wakes up to 60 us late: the rest is waited for awake
 DRAWN = 1 << 16  # factors drawn before the run, so that the hot path draws none
@@ -25,7 +32,9 @@ class Null:
     needs_model = False
 
     def __init__(self, options: Mapping[str, str]) -> None:
-        """Options: latency_us per batch, per_sample_us, distribution, sigma (lognormal), seed."""
+        """Options: latency_us per batch, per_sample_us, distribution, sigma (lognormal), seed, busy.
+
+        A busy backend keeps its core awake like a model on the CPU; else it sleeps like one that waits for a device."""
         chosen = checked(options, OPTIONS, "null")
         if chosen["distribution"] not in DISTRIBUTIONS:
             raise UnknownName("latency distribution", chosen["distribution"], DISTRIBUTIONS)
@@ -36,6 +45,7 @@ class Null:
         self._sample_ns = chosen["per_sample_us"] * 1e3
         self._timed = bool(self._batch_ns or self._sample_ns)
         self._factors = _factors(chosen["distribution"], chosen["sigma"], int(chosen["seed"]))
+        self._spin_ns = float("inf") if chosen["busy"] else SPIN_NS
         self._turn = itertools.count()
 
     def load(self, model: Path | None, device: str, precision: str) -> None:
@@ -46,7 +56,7 @@ class Null:
         outputs = list(batch.values())
         if self._timed:
             mean = self._batch_ns + self._sample_ns * len(outputs[0])
-            _wait(mean * self._factors[next(self._turn) % DRAWN])
+            _wait(mean * self._factors[next(self._turn) % DRAWN], self._spin_ns)
         return outputs
 
     def describe(self) -> dict[str, str]:
@@ -70,11 +80,11 @@ def _factors(distribution: str, sigma: float, seed: int) -> list[float]:
     return factors
 
 
-def _wait(duration_ns: float) -> None:
-    """Return `duration_ns` from now, to a few microseconds."""
+def _wait(duration_ns: float, spin_ns: float) -> None:
+    """Return `duration_ns` from now, to a few microseconds, awake for the last `spin_ns` of it."""
     end = time.perf_counter_ns() + duration_ns
-    if duration_ns > SPIN_NS:
-        time.sleep((duration_ns - SPIN_NS) * 1e-9)
+    if duration_ns > spin_ns:
+        time.sleep((duration_ns - spin_ns) * 1e-9)
     while time.perf_counter_ns() < end:
         pass
 

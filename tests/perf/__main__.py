@@ -22,9 +22,10 @@ from loadgen_harness.types import Division, RunSpec, Scenario, TestMode
 
 # name -> benchmark, precision, backend, its options, batch: models from free to 0.2 ms a sample, and a real one
 CASES: dict[str, tuple[str, str, str, dict[str, str], int]] = {
-    "null, 0 us a sample": ("resnet50", "fp32", "null", {}, 256),
-    "null, 50 us a sample": ("resnet50", "fp32", "null", {"per_sample_us": "50"}, 64),
-    "null, 200 us a sample": ("resnet50", "fp32", "null", {"per_sample_us": "200"}, 64),
+    "null, 0 us": ("resnet50", "fp32", "null", {}, 256),
+    "null, 50 us, busy": ("resnet50", "fp32", "null", {"per_sample_us": "50", "busy": "true"}, 64),
+    "null, 200 us, busy": ("resnet50", "fp32", "null", {"per_sample_us": "200", "busy": "true"}, 64),
+    "null, 50 us, asleep": ("resnet50", "fp32", "null", {"per_sample_us": "50"}, 64),
     "digits int8, onnxruntime": ("digits", "int8", "onnxruntime", {"threads": "1"}, 64),
 }
 SHORT = {"min_duration": 2000.0, "min_query_count": 1.0}  # the open division lets a run be short
@@ -73,7 +74,7 @@ def machine() -> dict[str, str]:
 
 def compare(name: str, pairs: int, scratch: Path) -> Comparison:
     """Pairs of one case, each in a process of its own; a first one, unmeasured, warms the machine up."""
-    table = np.array([pair(name, scratch / f"{name[:4]}{number}") for number in range(pairs + 1)])[1:]
+    table = np.array([pair(name, scratch / f"{list(CASES).index(name)}-{number}") for number in range(pairs + 1)])[1:]
     ratios = table[:, 0] / table[:, 1]
     low, high = bootstrap(lambda values: float(np.mean(values)), ratios)
     medians = np.median(table, axis=0)
