@@ -145,7 +145,7 @@ def verdict_of(
 def energy_text(run: Run) -> str:
     """The energy of a run in one phrase, empty where none was measured."""
     found = energy.summarize(run)
-    return found.text() if found else ""
+    return "; ".join(filter(None, (found.text(), found.per_text()))) if found else ""
 
 
 def _findings(

@@ -50,6 +50,17 @@ class Energy:
             return f"≈ {value} J (estimated, {low}\u2013{high} J)"
         return f"{value} J ({self.meter}, {self.scope}, {low}\u2013{high} J)"
 
+    def per_text(self) -> str:
+        """Joules per sample and per token where LoadGen logged the counts; of an estimate the interval alone."""
+        found = (("sample", self.per_sample_j), ("token", self.per_token_j))
+        texts = ", ".join(self._per(name, value) for name, value in found if value)
+        return f"estimated {texts}" if texts and self.estimated else texts
+
+    def _per(self, name: str, value: float) -> str:
+        low, high = (value * edge / self.joules for edge in (self.joules_low, self.joules_high))
+        interval = f"{figure(low, 2)}\u2013{figure(high, 2)} J per {name}"
+        return interval if self.estimated else f"{figure(value, 3)} J per {name} ({interval})"
+
 
 def figure(value: float, digits: int) -> str:
     """A number with so many significant digits and no exponent."""

@@ -40,6 +40,7 @@ def test_an_estimate_is_shown_as_one(tmp_path: Path) -> None:
     energy = summarize(Run(folder))
     assert energy is not None
     assert energy.text() == "≈ 42 J (estimated, 21\u201363 J)"
+    assert energy.per_text() == "estimated 0.21\u20130.63 J per sample"
     assert energy.joules == pytest.approx(42)
     assert energy.mean_w == pytest.approx(21)
     assert energy.per_sample_j == pytest.approx(0.42)
