@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from audit import accuracy, rules
@@ -85,12 +85,17 @@ def _assess(outcome: Outcome, runs: Mapping[str, Run], measured: dict[Path, tupl
             targets=round_.rules(benchmark.name).targets,
             energy=energy_text(run),
             verdicts={name: verdict.passed for name, (_, verdict) in compliance.items()},
-            findings=tuple(_findings(run, own, scores, compliance)),
+            findings=tuple(_placed(finding, place) for finding in _findings(run, own, scores, compliance)),
         ),
         accuracy=own,
         accuracy_text=accuracy.text(scores, benchmark) if own else "",
         compliance=compliance,
     )
+
+
+def _placed(finding: Finding, place: str) -> Finding:
+    """The finding with benchmark and scenario before its file."""
+    return replace(finding, file=f"{place}: {finding.file}")
 
 
 def _shared_accuracy(benchmark: Benchmark, round_: Round, runs: Mapping[str, Run]) -> Run | None:

@@ -83,7 +83,9 @@ def _dispatch(args: argparse.Namespace) -> int:
         _complain(error)
         return USAGE
     except KeyboardInterrupt:
-        _complain(BadInput("interrupted: nothing half-written is left; the same command takes a campaign up again."))
+        _complain(
+            BadInput("interrupted: the unfinished run is kept as NAME.failed, and the same command begins it again.")
+        )
         return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()

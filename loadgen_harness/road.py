@@ -16,6 +16,7 @@ from loadgen_harness.assess import Assessment
 from loadgen_harness.campaign import Outcome
 from loadgen_harness.errors import BadInput
 from loadgen_harness.plan import Job, Plan
+from loadgen_harness.types import Target
 from submissions import check as checks
 from submissions import generate, truncate
 from submissions.report import report as write_report
@@ -23,7 +24,7 @@ from submissions.system import REQUIRED, of_machine
 
 DEMO_PLAN = Path("demo")
 RESULTS = ("run", "verdict", "result>", "energy")
-ACCURACY = ("benchmark", "metric", "value>", "95 % interval>", "n>", "target>", "verdict")
+ACCURACY = ("benchmark", "metric", "value>", "95 % CI>", "n>", "target>", "verdict")
 COMPLIANCE = ("run", "test", "verdict")
 
 
@@ -112,6 +113,10 @@ def show_summary(assessments: Sequence[Assessment], outcomes: Sequence[Outcome])
     for outcome in outcomes:
         if outcome.run is None:
             console.say(outcome_line(outcome), "red")
+        elif not outcome.ok:
+            console.note(
+                f"{outcome.job.key} is INVALID: to repeat it, move {outcome.run.path} away and run this again."
+            )
 
 
 def place(each: Assessment) -> str:
@@ -133,11 +138,18 @@ def accuracy_rows(each: Assessment) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     name = each.result.benchmark.name
     for score in each.result.scores:
-        wanted = f"{targets[score.metric].target:.4g}" if score.metric in targets else ""
+        wanted = _target_text(targets[score.metric]) if score.metric in targets else ""
         verdict = ("FAIL" if score.metric in missed else "pass") if wanted else ""
-        interval = f"{score.low:.4g} to {score.high:.4g}"
+        interval = f"{score.low:.3g}\u2013{score.high:.3g}"
         rows.append((name, score.metric, f"{score.value:.4g}", interval, str(score.n), wanted, verdict))
     return rows
+
+
+def _target_text(target: Target) -> str:
+    """The least accepted value, or the accepted range."""
+    if target.upper is not None:
+        return f"{target.target:.3g}\u2013{target.upper:.3g}"
+    return f"{target.target:.4g}"
 
 
 def distinct(found: Sequence[Finding]) -> list[Finding]:

@@ -111,10 +111,10 @@ class BatchSUT(SystemUnderTest):
         issued = monotonic_ns()
         self.progress.issue(len(ids))
         if len(ids) > 1 and type(self).cost is not BatchSUT.cost:
-            ids, indices = self._by_cost(ids, indices)
+            ids, indices = self.by_cost(ids, indices)
         self.worker.issue(ids, indices, issued)
 
-    def _by_cost(self, ids: Sequence[int], indices: Sequence[int]) -> tuple[list[int], list[int]]:
+    def by_cost(self, ids: Sequence[int], indices: Sequence[int]) -> tuple[list[int], list[int]]:
         """A query's samples, the dearest first: all of them are there at once, so their order is the SUT's choice."""
         costs = [self.cost(sample) for sample in self.qsl.get(indices)]
         order = sorted(range(len(ids)), key=costs.__getitem__, reverse=True)
