@@ -20,14 +20,16 @@ from loadgen_harness.types import Scenario, TestMode
 SECONDS = 0.4
 BINDING_S = 0.8e-6  # LoadGen's Python binding takes at least this per sample
 ORDER = (0, 7, 3, 5, 1, 6, 2, 4)  # of the groups measured
-HEADROOM = 1.3  # a run may be this much faster than its calibration and still last long enough
+HEADROOM = 1.2
+NOISE_S = 2.0  # a run this short may meet a machine twice as fast as its calibration did
 
 
 def calibrated(plan: Plan, sut: BatchSUT, max_batch: int) -> Plan:
     """`plan` with the expected rate or latency that `sut` shows here; Server's rate is the user's to choose."""
     settings = plan.settings
     if settings.scenario == Scenario.OFFLINE:
-        rate = HEADROOM / (_seconds(sut, max_batch, _mean) / max_batch + BINDING_S)
+        headroom = HEADROOM + min(1.0, NOISE_S * 1000 / max(settings.min_duration_ms, 1))
+        rate = headroom / (_seconds(sut, max_batch, _mean) / max_batch + BINDING_S)
         changed = replace(settings, offline_expected_qps=rate)
         return _stated(replace(plan, settings=changed), "target_qps", rate)
     multi = settings.scenario == Scenario.MULTI_STREAM

@@ -207,15 +207,15 @@ class Run:
 
     @property
     def power_window(self) -> tuple[float, float] | None:
-        """LoadGen's power_begin and power_end as UTC epoch seconds."""
+        """power_begin and power_end as UTC epoch seconds; of an accuracy run from its first to its last set."""
+        begins = [record.value for record in self._records if record.key == "power_begin"]
         try:
-            begin, end = (
-                datetime.strptime(str(self.log[key]), POWER_FORMAT).replace(tzinfo=UTC).timestamp()
-                for key in ("power_begin", "power_end")
-            )
-        except (KeyError, ValueError):
+            begin = begins[0 if self.mode == "AccuracyOnly" else -1]
+            stamps = (datetime.strptime(str(each), POWER_FORMAT) for each in (begin, self.log["power_end"]))
+            first, last = (stamp.replace(tzinfo=UTC).timestamp() for stamp in stamps)
+        except (KeyError, IndexError, ValueError):
             return None
-        return begin, end
+        return first, last
 
     @property
     def duration_s(self) -> float | None:
