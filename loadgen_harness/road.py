@@ -6,7 +6,6 @@ import argparse
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +27,9 @@ ACCURACY = ("benchmark", "metric", "value>", "95 % CI>", "n>", "target>", "verdi
 COMPLIANCE = ("run", "test", "verdict")
 
 
-@dataclass(frozen=True)
-class Step:
-    """One numbered step of the demo."""
-
-    number: int
-    total: int
-    text: str
-
-    def show(self) -> None:
-        """Say where we are."""
-        console.say(f"[{self.number}/{self.total}] {self.text}", "bold")
+def announce(number: int, text: str) -> None:
+    """Say which of the demo's four steps begins."""
+    console.say(f"[{number}/4] {text}", "bold")
 
 
 def campaign_(args: argparse.Namespace) -> int:
@@ -161,15 +152,15 @@ def demo(args: argparse.Namespace) -> int:
     """Three real models through every scenario, compliance, power, tree, check and report."""
     begun = time.monotonic()
     chosen, output = plan.read(DEMO_PLAN, args.round), args.output
-    Step(1, 4, "runs: three models, every scenario, accuracy, compliance, power").show()
+    announce(1, "runs: three models, every scenario, accuracy, compliance, power")
     outcomes = carry_out(chosen, output, args.only)
-    Step(2, 4, "accuracy, compliance and rules").show()
+    announce(2, "accuracy, compliance and rules")
     assessments = assess.assess(outcomes)
     found: list[Finding] = []
     if not args.only:
-        Step(3, 4, "submission tree: sealed backup, hash, truncation, check").show()
+        announce(3, "submission tree: sealed backup, hash, truncation, check")
         found = build_tree(chosen, assessments, output, output / "submission", None, replace_tree=True)
-    Step(4, 4, "report").show()
+    announce(4, "report")
     page = build_report(outcomes, assessments, output)
     show_summary(assessments, outcomes)
     found = distinct([*(f for each in assessments for f in each.result.findings), *found])
