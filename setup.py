@@ -1,9 +1,13 @@
 """What pip needs to know: metadata, one extras line per backend, meter and task family, the console scripts."""
 
+import importlib
 import re
+import sys
+import types
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).parent
 PACKAGES = ["loadgen_harness", "benchmarks", "audit", "power", "submissions"]
@@ -39,6 +43,34 @@ def version() -> str:
     return found[1]
 
 
+def native_build() -> types.ModuleType:
+    """The module that builds the bridge, without its package's __init__, which needs numpy."""
+    sys.path.insert(0, str(ROOT))
+    package = types.ModuleType("loadgen_harness.native")
+    package.__path__ = [str(ROOT / "loadgen_harness/native")]
+    sys.modules[package.__name__] = package
+    return importlib.import_module("loadgen_harness.native.build")
+
+
+class BuildBridge(build_ext):
+    """The native bridge, which the suite also works without: where it cannot be built, its folder says why."""
+
+    def run(self) -> None:
+        """Build into the source tree for an editable installation, else beside the modules to be packed."""
+        root = ROOT if self.inplace else Path(self.build_lib)
+        reason = native_build().install(root / "loadgen_harness/native", print)
+        if reason:
+            print(f"continuing without the native bridge since {reason}.")
+
+    def get_outputs(self) -> list[str]:
+        """What run() left, for setuptools' records."""
+        return [str(path) for path in (Path(self.build_lib) / "loadgen_harness/native").glob("_[ab]*")]
+
+    def get_output_mapping(self) -> dict[str, str]:
+        """Nothing is copied afterwards: run() builds where the files belong."""
+        return {}
+
+
 setup(
     name="loadgen-harness",
     version=version(),
@@ -50,11 +82,13 @@ setup(
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=[pattern for name in PACKAGES for pattern in (name, f"{name}.*")]),
     package_data={
-        "loadgen_harness": ["plans/*.toml"],
+        "loadgen_harness": ["plans/*.toml", "native/loadgen.sha256", "native/src/*"],
         "audit": ["rounds/*.toml"],
         "benchmarks": [f"**/*.{kind}" for kind in ("onnx", "json", "jsonl", "toml", "txt", "md", "npz")],
         "submissions": ["templates/*"],
     },
+    ext_modules=[Extension("loadgen_harness.native._bridge", sources=[], optional=True)],
+    cmdclass={"build_ext": BuildBridge},
     install_requires=[
         "numpy>=2.4",
         "mlcommons-loadgen==6.0.17",
@@ -67,6 +101,7 @@ setup(
         **EXTRAS,
         "demo": DEMO,
         "test": [*DEMO, *CHECK],
+        "bench": [*EXTRAS["onnxruntime"], "matplotlib>=3.11"],
         "all": sorted({line for lines in EXTRAS.values() for line in lines}),
     },
     entry_points={

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from audit import accuracy, rules
+from audit import accuracy, rules, tax
 from audit.case import Claim
 from audit.finding import Finding, Severity
 from audit.verdict import Verdict
@@ -31,14 +31,13 @@ class Assessment:
     compliance: Mapping[str, tuple[Run, Verdict]]
 
     @property
-    def energy_brief(self) -> str:
-        """The energy in a few characters: joules, for an estimate only its interval."""
+    def energy_cells(self) -> tuple[str, ...]:
+        """Meter, joules, joules per sample and per token, of an estimate the interval alone; empty without any."""
         found = energy.summarize(self.result.run)
         if not found:
-            return ""
-        if found.estimated:
-            return f"estimated {energy.figure(found.joules_low, 2)}\u2013{energy.figure(found.joules_high, 2)} J"
-        return f"{energy.figure(found.joules, 3)} J ({found.meter})"
+            return ()
+        figures = (found.joules, found.per_sample_j, found.per_token_j)
+        return "estimated" if found.estimated else found.meter, *(_joules(found, each) for each in figures)
 
     def entry(self) -> Entry:
         """The result as a submission takes it."""
@@ -50,6 +49,14 @@ class Assessment:
             accuracy_text=self.accuracy_text,
             compliance=self.compliance,
         )
+
+
+def _joules(found: energy.Energy, value: float | None) -> str:
+    """A share of the energy: for an estimate its interval."""
+    if not value:
+        return ""
+    low, high = (energy.figure(value * edge / found.joules, 2) for edge in (found.joules_low, found.joules_high))
+    return f"{low}\u2013{high}" if found.estimated else energy.figure(value, 3)
 
 
 def assess(outcomes: Sequence[Outcome]) -> list[Assessment]:
@@ -172,6 +179,7 @@ def findings_of(run: Run, claim: Claim | None = None) -> Iterator[Finding]:
     """Everything that the rules and the power checks say of one run of ours."""
     benchmark, round_ = _named(run)
     yield from rules.check(run, benchmark, round_, claim)
+    yield from tax.findings(run)
     for fault in energy.findings(run):
         yield Finding(
             check="power",

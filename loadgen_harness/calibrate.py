@@ -7,33 +7,49 @@ MultiStream) it generates too few queries, and the run ends before its minimum d
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import perf_counter_ns
 
 import numpy as np
 
 from loadgen_harness import conf
+from loadgen_harness.errors import RunFailed
 from loadgen_harness.settings import MS, Plan
-from loadgen_harness.sut import BatchSUT
+from loadgen_harness.sut import BatchSUT, SystemUnderTest
 from loadgen_harness.types import Scenario, TestMode
 
 SECONDS = 0.4
-BINDING_S = 0.8e-6  # LoadGen's Python binding takes at least this per sample
+DRIVER_S = {"python": 0.8e-6, "native": 0.02e-6}  # what the way to LoadGen and back takes per sample at least
 ORDER = (0, 7, 3, 5, 1, 6, 2, 4)  # of the groups measured
 HEADROOM = 1.2
 NOISE_S = 2.0  # a run this short may meet a machine twice as fast as its calibration did
+SUMMARIES: dict[str, Callable[[list[int]], float]] = {
+    "mean": lambda times: float(np.mean(times)),
+    "fastest": lambda times: float(np.percentile(times, 10)),
+}
 
 
-def calibrated(plan: Plan, sut: BatchSUT, max_batch: int) -> Plan:
-    """`plan` with the expected rate or latency that `sut` shows here; Server's rate is the user's to choose."""
+@dataclass(frozen=True)
+class Pace:
+    """How batches are answered: `seconds(batch, kind)` measures one, `copies` are under way at once."""
+
+    seconds: Callable[[int, str], float]
+    max_batch: int
+    copies: int = 1
+    driver: str = "python"
+
+
+def calibrated(plan: Plan, pace: Pace) -> Plan:
+    """`plan` with the expected rate or latency of this pace; Server's rate is the user's to choose."""
     settings = plan.settings
     if settings.scenario == Scenario.OFFLINE:
         headroom = HEADROOM + min(1.0, NOISE_S * 1000 / max(settings.min_duration_ms, 1))
-        rate = headroom / (_seconds(sut, max_batch, _mean) / max_batch + BINDING_S)
+        each = pace.seconds(pace.max_batch, "mean") / pace.max_batch / pace.copies
+        rate = headroom / (each + DRIVER_S[pace.driver])
         changed = replace(settings, offline_expected_qps=rate)
         return _stated(replace(plan, settings=changed), "target_qps", rate)
     multi = settings.scenario == Scenario.MULTI_STREAM
-    latency = _seconds(sut, settings.multi_stream_samples_per_query if multi else 1, _fastest) / HEADROOM
+    latency = pace.seconds(settings.multi_stream_samples_per_query if multi else 1, "fastest") / HEADROOM
     latency_ns = int(latency * 1e9)
     if multi:
         changed = replace(settings, multi_stream_expected_latency_ns=latency_ns)
@@ -49,31 +65,32 @@ def wanted(plan: Plan) -> bool:
     return timed and plan.settings.scenario != Scenario.SERVER and key not in plan.given
 
 
-def _seconds(sut: BatchSUT, batch: int, summary: Callable[[list[int]], float]) -> float:
-    """The time of a batch of random samples, grouped as the SUT groups a large query, over about SECONDS.
+def seconds(sut: SystemUnderTest, batch: int, kind: str) -> float:
+    """The time of a batch of random samples, grouped as a driver groups a large query, over about SECONDS.
 
-    `summary` makes one figure of the times; the dearest, the cheapest and a middling group come first.
+    `kind` names one of SUMMARIES of the times; the dearest, the cheapest and a middling group come first.
     """
-    chosen = np.random.default_rng(0).integers(0, sut.qsl.performance_count, batch * len(ORDER)).tolist()
+    if not isinstance(sut, BatchSUT):
+        raise RunFailed("only a system under test that answers in batches can be calibrated")
+    chosen = np.random.default_rng(0).integers(0, sut.qsl.performance_count, batch * len(ORDER))
     sut.qsl.load(chosen)
     if batch > 1:
-        _, chosen = sut.by_cost(chosen, chosen)
+        chosen = by_cost(sut, chosen)
+    groups = chosen.reshape(len(ORDER), batch).tolist()
     times: list[int] = []
     while sum(times) < SECONDS * 1e9 or len(times) < 3:
-        begin = ORDER[len(times) % len(ORDER)] * batch
+        group = groups[ORDER[len(times) % len(ORDER)]]
         started = perf_counter_ns()
-        sut.answer(chosen[begin : begin + batch])
+        sut.answer(group)
         times.append(perf_counter_ns() - started)
     sut.qsl.unload(chosen)
-    return summary(times) / 1e9
+    return SUMMARIES[kind](times) / 1e9
 
 
-def _mean(times: list[int]) -> float:
-    return float(np.mean(times))
-
-
-def _fastest(times: list[int]) -> float:
-    return float(np.percentile(times, 10))
+def by_cost(sut: SystemUnderTest, indices: np.ndarray) -> np.ndarray:
+    """Samples in RAM, the dearest first; as they come where all are alike."""
+    costs = sut.costs(indices)
+    return indices if costs is None else indices[np.argsort(-costs, kind="stable")]
 
 
 def _stated(plan: Plan, key: str, value: float) -> Plan:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from loadgen_harness import registry, rounds
-from loadgen_harness.errors import BadInput, MissingDependency, RunFailed
+from audit.tax import Tax, of
+from loadgen_harness import registry, rounds, settings, tax
+from loadgen_harness.errors import BadInput, MissingDependency, RunFailed, SuiteError
 from loadgen_harness.launch import Hook, Status, launch
-from loadgen_harness.plan import Job, Plan, jobs
+from loadgen_harness.plan import PERFORMANCE, Job, Plan, jobs
 from loadgen_harness.run import Run
 from loadgen_harness.types import Benchmark, TestMode
 
@@ -51,7 +52,7 @@ def execute(
 
     A failed run does not stop the campaign; Ctrl-C does, and the same command takes it up again.
     """
-    chosen = [job for job in jobs(plan, output) if not only or fnmatch.fnmatch(job.key, f"*{only}*")]
+    chosen = _chosen(plan, output, only)
     if not chosen:
         raise BadInput(f"no run of the plan matches --only {only!r}: see them with --dry-run.")
     stale = [job.key for job in chosen if finished(job) and not matches(job)]
@@ -64,6 +65,78 @@ def execute(
             yield Outcome(job, Run(job.spec.output), resumed=True)
             continue
         yield _attempt(job, power, _reporter(on_step, Step(job, number, len(chosen), None, sum(left))))
+
+
+def _chosen(plan: Plan, output: Path, only: str) -> list[Job]:
+    return [job for job in jobs(plan, output) if not only or fnmatch.fnmatch(job.key, f"*{only}*")]
+
+
+@dataclass(frozen=True)
+class Charge:
+    """One measurement of the harness tax that a campaign still owes: jobs whose runs share it."""
+
+    jobs: tuple[Job, ...]
+    estimate_s: float
+
+    @property
+    def key(self) -> str:
+        """Where it is measured."""
+        return f"{self.jobs[0].key.removesuffix(PERFORMANCE)}tax"
+
+    @property
+    def runs(self) -> list[Run]:
+        """The finished runs that it is for."""
+        return [Run(job.spec.output) for job in self.jobs if finished(job)]
+
+
+def charges(plan: Plan, output: Path, only: str = "") -> list[Charge]:
+    """The measurements owed for the jobs that match `only`, run already or not: one per layout."""
+    if not plan.tax_s:
+        return []
+    layouts: dict[tax.Layout, list[Job]] = {}
+    for job in _chosen(plan, output, only):
+        if job.key.endswith(f"/{PERFORMANCE}"):
+            benchmark: Benchmark = registry.load(registry.BENCHMARKS, job.spec.benchmark)
+            wanted = settings.plan(job.spec, benchmark, rounds.load(job.spec.round)).settings
+            layouts.setdefault(tax.layout(job.spec, asdict(wanted)), []).append(job)
+    owed = sorted((each for each, found in layouts.items() if not all(map(_paid, found))), key=tax.order)
+    return [Charge(tuple(layouts[each]), tax.estimate_s(each, plan.tax_s)) for each in owed]
+
+
+def _paid(job: Job) -> bool:
+    measured = of(Run(job.spec.output)) if finished(job) else None
+    return measured is not None and not measured.error
+
+
+def levy(
+    plan: Plan, output: Path, *, only: str = "", on_step: Callable[[Step], None] = lambda step: None
+) -> Iterator[tuple[Charge, Tax]]:
+    """Measure what is owed for finished runs, write it into their run.json, and yield it.
+
+    A null run that fails is no failure of the campaign: its Tax says why there is none.
+    """
+    owed = [charge for charge in charges(plan, output, only) if charge.runs]
+    ceilings: dict[tax.Layout, float | None] = {}
+    for number, charge in enumerate(owed, start=1):
+        left = sum(later.estimate_s for later in owed[number - 1 :])
+        shown = replace(charge.jobs[0], key=charge.key)
+        report = _reporter(on_step, Step(shown, number, len(owed), None, left))
+        found = next((each for each in map(of, charge.runs) if each and not each.error), None)
+        measured = found or _measured(charge.runs[0], plan.tax_s, ceilings, report)
+        try:
+            tax.store(charge.runs, measured)
+        except OSError as error:
+            measured = Tax(error=f"cannot write it: {error}")
+        yield charge, measured
+
+
+def _measured(
+    run: Run, seconds: float, ceilings: dict[tax.Layout, float | None], report: Callable[[Status], None]
+) -> Tax:
+    try:
+        return tax.measure(run, seconds, ceilings, report)
+    except (SuiteError, OSError, LookupError, TypeError, ValueError) as error:  # the last three: a damaged run.json
+        return Tax(benchmark=str(run.spec.get("benchmark", "")), seconds=seconds, error=str(error))
 
 
 def outcomes(plan: Plan, output: Path) -> list[Outcome]:
@@ -80,7 +153,8 @@ def matches(job: Job) -> bool:
     """Whether the finished run was made from the same spec."""
     wanted = {key: _plain(value) for key, value in asdict(job.spec).items() if key not in IGNORED}
     found = {key: value for key, value in Run(job.spec.output).spec.items() if key not in IGNORED}
-    return wanted == found
+    later = {f.name: f.default for f in fields(job.spec) if f.name in wanted.keys() - found.keys()}
+    return wanted == {**later, **found}
 
 
 def _plain(value: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import hashlib
+import importlib
 import json
 import os
 import resource
@@ -21,14 +22,16 @@ from loadgen_harness import __version__, calibrate, registry, rounds, settings
 from loadgen_harness.errors import BadInput, MissingDependency, SuiteError, UnknownName
 from loadgen_harness.progress import Counters, Phase
 from loadgen_harness.qsl import QuerySampleLibrary
-from loadgen_harness.samples import Recorder
-from loadgen_harness.sut import BatchSUT, Fail, SystemUnderTest
+from loadgen_harness.stream import StreamSUT
+from loadgen_harness.sut import BatchSUT, Driver, Fail, LoadGenDriver, SystemUnderTest
 from loadgen_harness.types import Benchmark, Division, RunSpec, Scenario, TestMode
-from loadgen_harness.workers import Batching
+from loadgen_harness.workers import Batching, Work, Worker
 
 PR_SET_PDEATHSIG, PR_SET_TIMERSLACK = 1, 29
 SWITCH_INTERVAL_S = 1e-4  # of the GIL: the issuing thread must not wait 5 ms for a busy worker
 FAILED = 3
+DRIVERS = ("native", "python")
+BRIDGE = "loadgen_harness.native"
 
 
 @dataclass(frozen=True)
@@ -91,23 +94,25 @@ def _failure(folder: Path) -> Fail:
 def _run(folder: Path, spec: RunSpec, counters: Counters, fail: Fail) -> None:
     counters.enter(Phase.LOADING)
     parts = assemble(spec)
-    parts.backend.load(parts.model, spec.device, spec.precision or parts.benchmark.precisions[0])
-    loadgen = registry.load_module("loadgen_harness.loadgen", "a run")  # only now: it imports LoadGen
-    recorder = Recorder()
-    driver = loadgen.PythonDriver()
-    sut = build_sut(spec, parts, driver, recorder, counters, fail)
+    worker = build(parts, spec, folder=folder, counters=counters, fail=fail)
+    driver, sut = worker.work.driver, worker.work.sut
+    parts = begin(worker, parts)
     if isinstance(sut, BatchSUT) and calibrate.wanted(parts.plan):
-        parts = replace(parts, plan=calibrate.calibrated(parts.plan, sut, max(spec.max_batch, 1)))
+        parts = replace(parts, plan=calibrate.calibrated(parts.plan, pace(worker)))
     (folder / "user.conf").write_text(parts.plan.user_conf, encoding="utf-8")
     gc.collect()
     gc.freeze()
     counters.enter(Phase.TESTING, _expected(parts))
-    loadgen.start_test(sut, parts.qsl, parts.plan, folder, fail)
+    driver.start_test(sut, parts.qsl, parts.plan, folder, inline=worker.inline)
     counters.enter(Phase.WRITING)
+    described = worker.describe()
+    driver.stop()
+    worker.close()
     sut.close()
-    recorder.save(folder / "samples.npy")
-    _write_account(folder, spec, parts, driver.name, recorder.left_out)
-    parts.backend.close()
+    left_out = driver.save(folder / "samples.npy")
+    _write_account(folder, worker, parts, left_out=left_out, described=described)
+    if not worker.remote:
+        parts.backend.close()
     sys.stderr.flush()
     os._exit(0)  # frameworks' own exit handlers must not turn a finished run into a failed one
 
@@ -139,27 +144,93 @@ def model_file(benchmark: Benchmark, precision: str) -> Path | None:
     return Path(registry.part(benchmark.name, "qsl").__file__).parent / inner
 
 
-def build_sut(
-    spec: RunSpec, parts: Parts, driver: Any, recorder: Recorder, counters: Counters, fail: Fail
-) -> SystemUnderTest:
-    """The task's SUT with its worker or its polling thread."""
-    sut = registry.part(parts.benchmark.name, "sut").SUT(parts.backend, parts.qsl, driver, recorder)
-    sut.progress = counters
-    if parts.benchmark.streaming:
+def build(parts: Parts, spec: RunSpec, *, folder: Path, counters: Counters, fail: Fail) -> Worker:
+    """Driver, SUT and worker of a run, nothing loaded or started yet; raises BadInput for what does not go together."""
+    if spec.replicas < 1 or spec.spin_us < 0:
+        raise BadInput("a run has at least one replica and no negative spinning: mend --replicas or --spin-us.")
+    driver_class = choose_driver(spec.driver, parts.plan.settings)
+    name = worker_name(spec, parts.benchmark, driver_class.name)
+    if name == "process" and driver_class.name == "python":
+        raise BadInput(f"--worker process needs the native bridge: {bridge_missing() or 'leave --driver python out.'}")
+    batching = Batching(max(spec.max_batch, 1), int(spec.max_wait_ms * 1e6), int(spec.spin_us * 1e3))
+    driver = driver_class(batching, counters, fail)
+    sut = build_sut(parts, driver, fail)
+    work = Work(sut, driver, batching, replace(spec, worker=name), folder, fail, parts.backend)
+    worker: Worker = registry.load(registry.WORKERS, name)(work)
+    return worker
+
+
+def build_sut(parts: Parts, driver: Driver, fail: Fail) -> SystemUnderTest:
+    """The task's SUT; its backend is loaded, and its polling thread started, later."""
+    sut: SystemUnderTest = registry.part(parts.benchmark.name, "sut").SUT(parts.backend, parts.qsl, driver)
+    if isinstance(sut, StreamSUT):
         sut.fail = fail
-        sut.start()
-        return sut  # type: ignore[no-any-return]
-    name = worker_name(spec, parts.benchmark)
-    batching = Batching(max(spec.max_batch, 1), int(spec.max_wait_ms * 1e6), threads=1)
-    sut.worker = registry.load(registry.WORKERS, name)(sut.run, batching, fail)
-    return sut  # type: ignore[no-any-return]
+    return sut
 
 
-def worker_name(spec: RunSpec, benchmark: Benchmark) -> str:
-    """The chosen worker; by default no hop but for Server, where LoadGen's thread must not wait for the model."""
+def begin(worker: Worker, parts: Parts) -> Parts:
+    """Load a local backend, start what takes batches; the parts with what LoadGen loads samples into."""
+    work = worker.work
+    if not worker.remote:
+        parts.backend.load(parts.model, work.spec.device, work.spec.precision or parts.benchmark.precisions[0])
+        if isinstance(work.sut, StreamSUT):
+            work.sut.start()
+    work.sut.qsl = worker.library(parts.qsl)
+    worker.start()
+    return replace(parts, qsl=work.sut.qsl)
+
+
+def choose_driver(name: str, chosen: settings.TestSettings) -> type[LoadGenDriver]:
+    """The driver called `name`; by default the native one where it is built. Raises BadInput where it cannot run."""
+    if name not in ("", *DRIVERS):
+        raise UnknownName("driver", name, DRIVERS)
+    lacking = "" if name == "python" else bridge_missing()
+    if name == "native" and lacking:
+        raise BadInput(lacking)
+    if name != "python" and not lacking:
+        native: type[LoadGenDriver] = importlib.import_module(BRIDGE).NativeDriver
+        return native
+    if chosen.server_num_issue_query_threads > 0:
+        raise BadInput(
+            "num_issue_query_threads needs --driver native: LoadGen's Python binding cannot register issue threads."
+        )
+    python: type[LoadGenDriver] = registry.load_module("loadgen_harness.loadgen", "a run").PythonDriver
+    return python
+
+
+def bridge_missing() -> str:
+    """Why the native bridge cannot be used and how to get it, empty where it can; its absence breaks nothing."""
+    try:
+        reason: str = importlib.import_module(BRIDGE).missing()
+    except ImportError as error:
+        return f"the native bridge is not built ({error}): install loadgen-harness anew where a C++ compiler is."
+    return reason
+
+
+def worker_name(spec: RunSpec, benchmark: Benchmark, driver: str) -> str:
+    """The chosen worker; by default no hop, but where LoadGen's thread must not wait for the model (Server).
+
+    Streaming requests are merely submitted, on LoadGen's thread where that is a Python thread anyway.
+    """
     if benchmark.streaming:
-        return "stream"
+        return spec.worker or ("thread" if driver == "native" else "inline")
     return spec.worker or ("thread" if spec.scenario.loadgen == "Server" else "inline")
+
+
+def pace(worker: Worker) -> calibrate.Pace:
+    """How fast this layout answers.
+
+    Only replicas of their own multiply the rate: what threads on one backend gain is the backend's secret, and counted
+    on where it is not there, a run would last for as many times its duration.
+    """
+    work = worker.work
+    at_once = copies(work.spec) if worker.remote else 1
+    return calibrate.Pace(worker.seconds, work.batching.max_batch, at_once, work.driver.name)
+
+
+def copies(spec: RunSpec) -> int:
+    """Replicas of a run: one for each device where several are named."""
+    return max(spec.replicas, spec.device.count(",") + 1)
 
 
 def _expected(parts: Parts) -> int:
@@ -177,8 +248,9 @@ def _expected(parts: Parts) -> int:
     return 0
 
 
-def _write_account(folder: Path, spec: RunSpec, parts: Parts, driver: str, left_out: int) -> None:
+def _write_account(folder: Path, worker: Worker, parts: Parts, *, left_out: int, described: Mapping[str, str]) -> None:
     """What only this process knows of the run, for run.json."""
+    work, spec = worker.work, worker.work.spec
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     account = {
         "suite": {"version": __version__},
@@ -189,12 +261,18 @@ def _write_account(folder: Path, spec: RunSpec, parts: Parts, driver: str, left_
         },
         "settings": asdict(parts.plan.settings),
         "locked": parts.plan.locked,
-        "backend": {"name": spec.backend, **parts.backend.describe()},
-        "driver": driver,
+        "backend": {"name": spec.backend, **described},
+        "driver": work.driver.name,
         "harness": {
-            "driver": driver,
-            "worker": worker_name(spec, parts.benchmark),
-            "batching": f"at most {max(spec.max_batch, 1)}, waiting up to {spec.max_wait_ms:g} ms",
+            "driver": work.driver.name,
+            "worker": spec.worker,
+            "replicas": copies(spec),
+            "pin": spec.pin,
+            "spin_us": spec.spin_us,
+            "postprocess": spec.postprocess,
+            "batching": f"at most {work.batching.max_batch}, waiting up to {spec.max_wait_ms:g} ms",
+            **work.driver.account(),
+            **worker.account(),
         },
         "versions": _versions(parts.benchmark),
         "model_sha256": _sha256(parts.model),

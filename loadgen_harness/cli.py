@@ -126,7 +126,7 @@ def build() -> argparse.ArgumentParser:
         epilog="Global flags, before or after the verb: --round NAME, --offline, --assets FOLDER, --verbosity N.",
     )
     verbs = parser.add_subparsers(dest="verb", metavar="verb", required=True)
-    for add in (_demo, _list, _doctor, _system, _run, _campaign, _audit, _accuracy, _check, _submit, _report):
+    for add in (_demo, _list, _doctor, _system, _run, _campaign, _tax, _audit, _accuracy, _check, _submit, _report):
         add(verbs)
     return parser
 
@@ -165,9 +165,14 @@ def _run(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     parser.add_argument("--mode", default="PerformanceOnly", help="or AccuracyOnly, SubmissionRun, FindPeakPerformance")
     parser.add_argument("--output", type=Path, required=True, help="folder of the run, made anew")
     parser.add_argument("--backend", default="", help="default: the benchmark's first")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="cpu", help="several, such as cuda:0,cuda:1: a replica on each")
     parser.add_argument("--precision", default="", help="default: the benchmark's first")
-    parser.add_argument("--worker", default="", help="inline or thread; default: thread for Server")
+    parser.add_argument("--driver", default="", help="native or python; default: native where it is built")
+    parser.add_argument("--worker", default="", help="inline, thread or process; default: thread for Server")
+    parser.add_argument("--replicas", type=int, default=1, help="threads, or processes with --worker process")
+    parser.add_argument("--pin", default="", help="cores of replica processes: none, split, numa, or 0-3/4-7")
+    parser.add_argument("--spin-us", type=float, default=0.0, help="look for work awake this long (native driver)")
+    parser.add_argument("--postprocess", default="", help="process: responses are made in a process of their own")
     parser.add_argument("--max-batch", type=int, default=1)
     parser.add_argument("--max-wait-ms", type=float, default=0.0, help="how long a batch may wait to fill")
     parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="backend option, repeatable")
@@ -191,12 +196,24 @@ def _campaign(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
     parser.add_argument("--output", type=Path, required=True, help="folder of the campaign")
     parser.add_argument("--only", default="", help="part of a run's key, such as digits/Server or TEST01")
     parser.add_argument("--dry-run", action="store_true", help="show the runs and their time, run nothing")
+    _no_tax(parser)
 
 
 def _demo(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     parser = _verb(verbs, "demo", "road.demo", "Three real models through every scenario to an audited report.")
     parser.add_argument("--output", type=Path, default=Path("lgh-demo"))
     parser.add_argument("--only", default="", help="part of a run's key, such as digits")
+    _no_tax(parser)
+
+
+def _no_tax(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-tax", dest="tax", action="store_false", help="do not measure what the harness adds")
+
+
+def _tax(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    parser = _verb(verbs, "tax", "taxes.tax_", "What the harness itself adds to finished runs, by short null runs.")
+    parser.add_argument("runs", type=Path, nargs="+", help="folders of performance runs")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of each null run (default: 2)")
 
 
 def _audit(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]

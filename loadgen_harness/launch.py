@@ -22,13 +22,15 @@ from pathlib import Path
 from typing import Any
 
 from loadgen_harness import errors, system
+from loadgen_harness.claim import claimed
 from loadgen_harness.errors import BadInput, RunFailed
 from loadgen_harness.progress import Counters, Phase
 from loadgen_harness.run import Run
 from loadgen_harness.types import RunSpec
 
-FORMAT = 1  # of run.json; 1: first
+FORMAT = 2  # of run.json; 1: first, 2: samples.npy says when samples were scheduled and computed
 POLL_S = 0.05
+TAIL_BYTES = 1 << 16  # of a log, to look for last words in
 SCRATCH = ("spec.json", "progress.bin", "child.json", "error.json", "mlperf_log_trace.json")
 
 Hook = Callable[[Path], AbstractContextManager[Any]]
@@ -58,38 +60,24 @@ def launch(
     around the child. Raises BadInput for what can be mended before a run (nothing is left behind), RunFailed for a
     run that failed, hung or was killed.
     """
-    folder = _fresh(spec.output)
-    try:
-        _write_json(folder / "spec.json", {**asdict(spec), "output": str(folder)})
-        if audit_config:
-            (folder / "audit.config").write_text(audit_config, encoding="utf-8")
-        started = datetime.now(UTC)
-        with ExitStack() as stack:
-            for hook in hooks:
-                stack.enter_context(hook(folder))
-            memory = _watch(folder, spec, on_progress)
-        _finish(folder, spec, started, memory)
-    except BadInput:
-        shutil.rmtree(folder)
-        raise
-    except BaseException as error:
-        raise _failed(folder, spec, error) from error
-    os.replace(folder, spec.output)
-    return Run(spec.output)
-
-
-def _fresh(output: Path) -> Path:
-    folder = output.with_name(f".{output.name}.partial")
-    try:
-        if output.exists():
-            raise BadInput(f"{output} exists: choose another --output; a finished run is never overwritten.")
-        output.parent.mkdir(parents=True, exist_ok=True)
-        if folder.exists():
+    with claimed(spec.output) as folder:
+        try:
+            _write_json(folder / "spec.json", {**asdict(spec), "output": str(folder)})
+            if audit_config:
+                (folder / "audit.config").write_text(audit_config, encoding="utf-8")
+            started = datetime.now(UTC)
+            with ExitStack() as stack:
+                for hook in hooks:
+                    stack.enter_context(hook(folder))
+                memory = _watch(folder, spec, on_progress)
+            _finish(folder, spec, started, memory)
+        except BadInput:
             shutil.rmtree(folder)
-        folder.mkdir()
-    except OSError as error:
-        raise BadInput(f"cannot write {output}: {error.strerror}; choose another --output.") from error
-    return folder
+            raise
+        except BaseException as error:
+            raise _failed(folder, spec, error) from error
+        os.replace(folder, spec.output)
+    return Run(spec.output)
 
 
 def _watch(folder: Path, spec: RunSpec, on_progress: Callable[[Status], None]) -> dict[str, int | None]:
@@ -143,10 +131,20 @@ def _cause(folder: Path, code: int) -> errors.SuiteError:
         account = json.loads((folder / "error.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         what = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        return RunFailed(f"the LoadGen process {what}")
+        said = _last_words(folder / "child.log") if code == -signal.SIGABRT else ""
+        return RunFailed(f"the LoadGen process {what}{said and f': {said}'}")
     if account["kind"] == "input":
         return BadInput(account["message"])
     return RunFailed(account["message"])
+
+
+def _last_words(log: Path) -> str:
+    """What C++ said of the exception that aborted the process, empty where it said nothing."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - TAIL_BYTES))
+        lines = file.read().decode("utf-8", errors="replace").splitlines()
+    said = [line.strip() for line in lines if line.lstrip().startswith(("terminate called", "what():"))]
+    return said[-1] if said else ""
 
 
 def _failed(folder: Path, spec: RunSpec, error: BaseException) -> BaseException:
@@ -161,9 +159,12 @@ def _failed(folder: Path, spec: RunSpec, error: BaseException) -> BaseException:
 
 
 def _finish(folder: Path, spec: RunSpec, started: datetime, memory: Mapping[str, int | None]) -> None:
-    """Check that LoadGen finished, drop scratch files, write run.json last."""
-    if not Run(folder).finished:
+    """Check that LoadGen finished without errors, drop scratch files, write run.json last."""
+    run = Run(folder)
+    if not run.finished:
         raise RunFailed("LoadGen ended without a result in its log")
+    if run.log_errors:
+        raise RunFailed(f"LoadGen recorded an error: {' '.join(run.log_errors[0].split())}")
     child = json.loads((folder / "child.json").read_text(encoding="utf-8"))
     for name in SCRATCH:
         (folder / name).unlink(missing_ok=True)

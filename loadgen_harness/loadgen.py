@@ -1,35 +1,112 @@
-"""The only importer of `mlperf_loadgen`: starts a test, completes samples, reports first tokens."""
+"""The only importer of `mlperf_loadgen`: the driver over LoadGen's own Python binding."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from time import monotonic_ns
+from typing import Any
 
 import mlperf_loadgen as lg
 import numpy as np
 
-from loadgen_harness.errors import BadInput, RunFailed
+from loadgen_harness.effective import effective_settings
+from loadgen_harness.errors import RunFailed
+from loadgen_harness.progress import Counters
+from loadgen_harness.qsl import QuerySampleLibrary
+from loadgen_harness.samples import Recorder
 from loadgen_harness.settings import Plan
+from loadgen_harness.sut import Fail, SystemUnderTest
+from loadgen_harness.waiting import Taken, Waiting, part
+from loadgen_harness.workers import Batching
 
-if TYPE_CHECKING:
-    from loadgen_harness.qsl import QuerySampleLibrary
-    from loadgen_harness.sut import Fail, SystemUnderTest
-
-SEEDS = ("qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed")
+Issue = Callable[[list[int], list[int]], None]
+Flight = tuple[list[int], int, int, int]  # a streaming sample: its index alone, when issued, dequeued, started
 
 
 class PythonDriver:
-    """Talks to LoadGen through its own Python binding; ids go back exactly as they came."""
+    """Talks to LoadGen through its own Python binding; ids and indices are lists, and go back exactly as they came.
+
+    When LoadGen meant to issue a query is not known here (`scheduled` stays 0). Python cannot spin usefully beside its
+    own lock, so `Batching.spin_ns` is ignored.
+    """
 
     name = "python"
 
-    def __init__(self) -> None:
-        """Every completing thread gets response objects of its own."""
-        self._slots = _Slots()
+    def __init__(self, batching: Batching, counters: Counters, fail: Fail) -> None:
+        """Batches form by `batching`; `fail` ends the run when a callback raises."""
+        self._size, self._counters, self._fail = batching.max_batch, counters, fail
+        self._waiting = Waiting(batching.max_batch, batching.max_wait_ns)
+        self._recorder = Recorder()
+        self._threads = _Threads()
+        self._costs: dict[int, float] = {}  # of the samples in RAM; empty where all are alike
+        self._streams = False
+        self._flying: dict[int, Flight] = {}  # samples of a streaming SUT by id
+        self._first: dict[int, int] = {}  # their first tokens' times
+
+    def start_test(
+        self, sut: SystemUnderTest, qsl: QuerySampleLibrary, plan: Plan, folder: Path, *, inline: bool
+    ) -> None:
+        """Run one LoadGen test to its end, logs in `folder`, which holds user.conf and perhaps audit.config.
+
+        Once per process: LoadGen loads its built-in mlperf.conf only on the first FromConfig. The audit.config of the
+        working directory is never read.
+        """
+        settings = effective_settings(lg, plan, folder)
+        log_settings = lg.LogSettings()
+        log_settings.log_output.outdir = str(folder)
+        log_settings.log_output.copy_summary_to_stdout = False
+        log_settings.enable_trace = False
+        load = _guarded(self.loader(sut, qsl), self._fail)
+        library = lg.ConstructQSL(qsl.total_count, qsl.performance_count, load, qsl.unload)
+        system = lg.ConstructFastSUT(self.issuer(sut, inline=inline), _guarded(sut.flush, self._fail))
+        try:
+            lg.StartTestWithLogSettings(system, library, settings, log_settings, str(folder / "audit.config"))
+        finally:
+            lg.DestroyFastSUT(system)
+            lg.DestroyQSL(library)
+
+    def loader(self, sut: SystemUnderTest, qsl: QuerySampleLibrary) -> Callable[[list[int]], None]:
+        """LoadGen's LoadSamplesToRam: what samples cost is asked here, untimed."""
+
+        def load(indices: list[int]) -> None:
+            qsl.load(indices)
+            costs = sut.costs(indices)
+            if costs is not None:
+                self._costs.update(zip(indices, costs.tolist(), strict=True))
+
+        return load
+
+    def issuer(self, sut: SystemUnderTest, *, inline: bool) -> Issue:
+        """LoadGen's IssueQuery: queue the samples for workers, or answer them here."""
+        self._streams = sut.streams
+        hand_over = self._answering(sut) if inline else self._waiting.put
+
+        def issue(ids: list[int], indices: list[int]) -> None:
+            issued = monotonic_ns()
+            try:
+                self._counters.issue(len(ids))
+                if self._costs and len(ids) > 1:
+                    ids, indices = _dearest_first(self._costs, ids, indices)
+                hand_over(ids, indices, issued)
+            except BaseException as error:  # through LoadGen's C++ frames it would abort the process unexplained
+                self._fail(error)
+
+        return issue
+
+    def take(self) -> tuple[Sequence[int], Sequence[int]] | None:
+        """The calling thread's next batch; blocks; None once stopped and empty."""
+        taken = self._waiting.take()
+        if taken is None:
+            return None
+        self._note(taken)
+        return taken[0], taken[1]
+
+    def stop(self) -> None:
+        """After the test: take() hands out what is left, then None."""
+        self._waiting.stop()
 
     def complete(
         self, ids: Sequence[int], responses: np.ndarray | Sequence[bytes], tokens: Sequence[int] | None = None
@@ -39,25 +116,115 @@ class PythonDriver:
         LoadGen copies the bytes before the call returns, so buffers may be reused at once. Raises RunFailed for
         responses that do not fit the samples.
         """
+        computed = monotonic_ns()
         if len(responses) != len(ids):
             counts = f"{len(responses)} responses to {len(ids)} samples"
             raise RunFailed(f"the system under test gave {counts}: mend its respond()")
-        if isinstance(responses, np.ndarray):
-            lg.QuerySamplesComplete(self._slots.filled(ids, responses))
-            return
-        keep, starts, sizes = _pointers(responses)
-        more = () if tokens is None else (tokens,)
-        lg.QuerySamplesComplete(list(map(lg.QuerySampleResponse, ids, starts, sizes, *more)))
-        del keep
+        own = self._threads.own
+        flights = [_landed(self._flying, id_) for id_ in ids] if self._streams else ()
+        taken = own.taken
+        if ids is not taken[0] and not self._streams:
+            taken = part(taken, ids)
+        if isinstance(responses, np.ndarray) and tokens is None:
+            lg.QuerySamplesComplete(own.slots.filled(ids, responses))
+        else:
+            keep, starts, sizes = _pointers(responses)
+            more = () if tokens is None else (tokens,)
+            lg.QuerySamplesComplete(list(map(lg.QuerySampleResponse, ids, starts, sizes, *more)))
+            del keep
+        done = monotonic_ns()
+        if self._streams:
+            for id_, flight, count in zip(ids, flights, tokens or [0] * len(ids), strict=True):
+                self._recorder.add(([id_], *flight, computed, done, self._first.pop(id_, 0), count))
+        else:
+            _, indices, issued, dequeued, started = taken
+            self._recorder.add((ids, indices, issued, dequeued, started, computed, done, 0, 0))
+        self._counters.complete(len(ids))
 
     def first_token(self, ids: Sequence[int], responses: Sequence[bytes]) -> None:
         """Report the first token of streaming samples, with its bytes."""
+        self._first.update(dict.fromkeys(ids, monotonic_ns()))
         keep, starts, sizes = _pointers(responses)
         lg.FirstTokenComplete(list(map(lg.QuerySampleResponse, ids, starts, sizes)))
         del keep
 
+    def save(self, path: Path) -> int:
+        """Write samples.npy; returns how many rows were left out."""
+        return self._recorder.save(path)
 
-class _Slots(threading.local):
+    def account(self) -> dict[str, Any]:
+        """Nothing that the record does not show."""
+        return {}
+
+    def _answering(self, sut: SystemUnderTest) -> Callable[[list[int], list[int], int], None]:
+        """What answers a whole query before it returns."""
+        size, issue, note = self._size, sut.issue, self._note
+
+        def answer(ids: list[int], indices: list[int], issued: int) -> None:
+            if len(ids) <= size:
+                note((ids, indices, issued, issued, issued))
+                issue(ids, indices)
+                return
+            for begin in range(0, len(ids), size):
+                now = monotonic_ns()
+                some, theirs = ids[begin : begin + size], indices[begin : begin + size]
+                note((some, theirs, issued, now, now))
+                issue(some, theirs)
+
+        return answer
+
+    def _note(self, taken: Taken) -> None:
+        """What the calling thread is about to answer."""
+        self._threads.own.taken = taken
+        if self._streams:
+            ids, indices, issued, dequeued, started = taken
+            each = [issued] * len(ids) if isinstance(issued, int) else issued
+            for id_, index, when in zip(ids, indices, each, strict=True):
+                self._flying[id_] = [index], when, dequeued, started
+
+
+def _guarded(call: Callable[..., None], fail: Fail) -> Callable[..., None]:
+    """`call` whose exception ends the run with its cause: through LoadGen's C++ frames it would only abort."""
+
+    def guarded(*arguments: object) -> None:
+        try:
+            call(*arguments)
+        except BaseException as error:
+            fail(error)
+
+    return guarded
+
+
+def _dearest_first(costs: Mapping[int, float], ids: list[int], indices: list[int]) -> tuple[list[int], list[int]]:
+    """A query's samples by cost: all of them are there at once, so their order is the SUT's choice."""
+    each = [costs[index] for index in indices]
+    order = sorted(range(len(ids)), key=each.__getitem__, reverse=True)
+    return [ids[i] for i in order], [indices[i] for i in order]
+
+
+def _landed(flying: dict[int, Flight], id_: int) -> Flight:
+    try:
+        return flying.pop(id_)
+    except KeyError:
+        raise RunFailed(f"the system under test completed sample {id_}, which is not in flight") from None
+
+
+class _Threads(threading.local):
+    """One attribute for each thread: a look-up among those of a threading.local takes longer than a plain one."""
+
+    def __init__(self) -> None:
+        self.own = _Own()
+
+
+class _Own:
+    """What one thread answers and the response objects that it does it with."""
+
+    def __init__(self) -> None:
+        self.taken: Taken = ((), (), 0, 0, 0)
+        self.slots = _Slots()
+
+
+class _Slots:
     """One thread's response objects and their bytes, used again for every batch.
 
     Making a response object takes 0.7 us, three times as long as giving it another id.
@@ -88,60 +255,10 @@ class _Slots(threading.local):
         self._responses = [lg.QuerySampleResponse(0, base + number * size, size) for number in range(count)]
 
 
-def _pointers(responses: Sequence[bytes]) -> tuple[object, Iterable[int], Iterable[int]]:
+def _pointers(responses: Iterable[bytes]) -> tuple[object, Iterable[int], Iterable[int]]:
     """What must stay alive, then address and size of each response."""
-    sizes = [len(each) for each in responses]
-    joined = np.frombuffer(b"".join(responses) or b"\0", dtype=np.uint8)
+    parts = [bytes(each) for each in responses]
+    sizes = [len(each) for each in parts]
+    joined = np.frombuffer(b"".join(parts) or b"\0", dtype=np.uint8)
     base = joined.__array_interface__["data"][0]
     return joined, accumulate(sizes[:-1], initial=base), sizes
-
-
-def start_test(sut: SystemUnderTest, qsl: QuerySampleLibrary, plan: Plan, folder: Path, fail: Fail) -> None:
-    """Run one LoadGen test to its end, logs in `folder`, which holds user.conf and, for an audit run, audit.config.
-
-    Once per process: LoadGen loads its built-in mlperf.conf only on the first FromConfig. The audit.config of the
-    working directory is never read. `fail` ends the run when loading samples raises.
-    """
-    settings = effective_settings(plan, folder)
-    log_settings = lg.LogSettings()
-    log_settings.log_output.outdir = str(folder)
-    log_settings.log_output.copy_summary_to_stdout = False
-    log_settings.enable_trace = False
-    library = lg.ConstructQSL(qsl.total_count, qsl.performance_count, _guarded(qsl.load, fail), qsl.unload)
-    system = lg.ConstructFastSUT(sut.issue, _guarded(sut.flush, fail))
-    try:
-        lg.StartTestWithLogSettings(system, library, settings, log_settings, str(folder / "audit.config"))
-    finally:
-        lg.DestroyFastSUT(system)
-        lg.DestroyQSL(library)
-
-
-def _guarded(call: Callable[..., None], fail: Fail) -> Callable[..., None]:
-    """`call` whose exception ends the run with its cause: through LoadGen's C++ frames it would only abort."""
-
-    def guarded(*arguments: object) -> None:
-        try:
-            call(*arguments)
-        except BaseException as error:
-            fail(error)
-
-    return guarded
-
-
-def effective_settings(plan: Plan, folder: Path) -> lg.TestSettings:
-    """LoadGen's settings object for `plan`; raises BadInput where this LoadGen was built for another round."""
-    settings = lg.TestSettings()
-    wanted = plan.settings
-    settings.FromConfig(str(folder / "user.conf"), plan.model_name, wanted.scenario)
-    built_in = {name: getattr(settings, name) for name in SEEDS}
-    if built_in != {name: getattr(wanted, name) for name in SEEDS}:
-        raise BadInput(
-            "the installed mlcommons-loadgen has the seeds of another round built in: "
-            "install the LoadGen version of the round, or choose its round with --round."
-        )
-    settings.scenario = getattr(lg.TestScenario, wanted.scenario)
-    settings.mode = getattr(lg.TestMode, wanted.mode)
-    for field in fields(wanted):
-        if field.name not in ("scenario", "mode"):
-            setattr(settings, field.name, getattr(wanted, field.name))
-    return settings

@@ -71,21 +71,32 @@ def _odds(queries: int, overlatency: int, fraction: float) -> float:
 
 @dataclass(frozen=True)
 class Anatomy:
-    """Where the mean and the p99 latency of a run went, in ns: waiting for a worker, in the batch, computing."""
+    """Where the mean and the p99 latency of a run went, in ns.
 
+    LoadGen behind its schedule, waiting for a worker, in the batch, computing, on the way back; then all of it.
+    """
+
+    schedule_ns: tuple[float, float]
     queueing_ns: tuple[float, float]
     batching_ns: tuple[float, float]
     compute_ns: tuple[float, float]
+    completion_ns: tuple[float, float]
     total_ns: tuple[float, float]
 
 
 def anatomy(samples: np.ndarray) -> Anatomy:
-    """Latency anatomy of `samples` (the structured array of samples.npy); each pair is mean and p99."""
+    """Latency anatomy of `samples` (the structured array of samples.npy); each pair is mean and p99.
+
+    Where the driver cannot know the schedule, latency counts from issue, as it does in LoadGen but for Server.
+    """
+    begun = np.where(samples["scheduled"] > 0, samples["scheduled"], samples["issued"])
     spans = (
+        samples["issued"] - begun,
         samples["dequeued"] - samples["issued"],
         samples["started"] - samples["dequeued"],
-        samples["done"] - samples["started"],
-        samples["done"] - samples["issued"],
+        samples["computed"] - samples["started"],
+        samples["done"] - samples["computed"],
+        samples["done"] - begun,
     )
     return Anatomy(*((float(span.mean()), float(percentile(span, 0.99))) for span in spans))
 

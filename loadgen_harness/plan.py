@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loadgen_harness import registry, rounds, settings
+from loadgen_harness import registry, rounds, settings, tax
 from loadgen_harness.errors import BadInput, UnknownName
 from loadgen_harness.types import Benchmark, Division, Round, RunSpec, Scenario, TestMode
 
 OVERHEAD_S = 2.5  # starting a process, loading a small model, writing logs
 ACCURACY, PERFORMANCE = "accuracy", "performance"
 SHIPPED = Path(__file__).parent / "plans"
-RUN_KEYS = ("backend", "device", "precision", "worker", "max_batch", "max_wait_ms", "hang_timeout_s")
+TEXT_KEYS = ("backend", "device", "precision", "driver", "worker", "pin", "postprocess")
+WHOLE_KEYS = ("replicas", "max_batch")
+NUMBER_KEYS = (*WHOLE_KEYS, "spin_us", "max_wait_ms", "hang_timeout_s")
+RUN_KEYS = (*TEXT_KEYS, *NUMBER_KEYS)
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Plan:
     meters: tuple[str, ...]
     choices: tuple[Choice, ...]
     submission: Mapping[str, str]
+    tax_s: float = tax.SECONDS  # of each measurement of the harness tax; 0: none
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ def _file(path: Path) -> Path:
 
 
 def _plan(data: Mapping[str, Any], name: str) -> Plan:
-    _known(data, ("name", "round", "division", "meters", "benchmark", "submission"), "plan key")
+    _known(data, ("name", "round", "division", "meters", "tax", "benchmark", "submission"), "plan key")
     return Plan(
         name=data.get("name", name),
         round=data.get("round", "mini"),
@@ -85,7 +89,17 @@ def _plan(data: Mapping[str, Any], name: str) -> Plan:
         meters=tuple(data.get("meters", ())),
         choices=tuple(_choice(table) for table in data["benchmark"]),
         submission=data.get("submission", {}),
+        tax_s=_tax_s(data.get("tax", True)),
     )
+
+
+def _tax_s(given: Any) -> float:
+    """Seconds of a tax measurement: a number, or true and false for the usual and none."""
+    if isinstance(given, bool):
+        return tax.SECONDS if given else 0.0
+    if not isinstance(given, int | float) or not 0 <= given < float("inf"):
+        raise BadInput(f"plan key tax cannot be {given!r}: true, false, or seconds.")
+    return float(given)
 
 
 def _choice(table: Mapping[str, Any]) -> Choice:
@@ -105,8 +119,8 @@ def _typed(table: Mapping[str, Any]) -> None:
     for key, value in table.items():
         if key in ("options", "overrides"):
             good = isinstance(value, dict)
-        elif key in ("max_batch", "max_wait_ms", "hang_timeout_s"):
-            whole = int if key == "max_batch" else int | float
+        elif key in NUMBER_KEYS:
+            whole = int if key in WHOLE_KEYS else int | float
             good = isinstance(value, whole) and not isinstance(value, bool) and value >= 0
         else:
             good = isinstance(value, str)

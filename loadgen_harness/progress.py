@@ -37,6 +37,10 @@ class Counters:
         """Samples completed."""
         self._view[2] += count
 
+    def pair(self) -> memoryview:
+        """Samples issued and completed, two uint64 for a driver that counts in native code."""
+        return self._view[1:3]
+
     def enter(self, phase: Phase, expected: int = 0) -> None:
         """Begin a phase."""
         self._view[3] = expected

@@ -6,15 +6,17 @@ import argparse
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from audit.finding import Finding, errors
-from loadgen_harness import assess, campaign, console, plan, rounds, verbs
+from loadgen_harness import assess, campaign, console, plan, rounds, taxes, verbs
 from loadgen_harness.assess import Assessment
 from loadgen_harness.campaign import Outcome
 from loadgen_harness.errors import BadInput
 from loadgen_harness.plan import Job, Plan
+from loadgen_harness.run import Run
 from loadgen_harness.types import Target
 from submissions import check as checks
 from submissions import generate, truncate
@@ -22,7 +24,8 @@ from submissions.report import report as write_report
 from submissions.system import REQUIRED, of_machine
 
 DEMO_PLAN = Path("demo")
-RESULTS = ("run", "verdict", "result>", "energy")
+RESULTS = ("run", "verdict", "result>")
+ENERGY = ("run", "meter", "J>", "J/sample>", "J/token>")
 ACCURACY = ("benchmark", "metric", "value>", "95 % CI>", "n>", "target>", "verdict")
 COMPLIANCE = ("run", "test", "verdict")
 
@@ -34,10 +37,9 @@ def announce(number: int, text: str) -> None:
 
 def campaign_(args: argparse.Namespace) -> int:
     """Run a plan, or show it."""
-    chosen = plan.read(args.plan, args.round)
-    planned = plan.jobs(chosen, args.output)
+    chosen = taxed(plan.read(args.plan, args.round), args)
     if args.dry_run:
-        show_plan(planned)
+        show_plan(plan.jobs(chosen, args.output), campaign.charges(chosen, args.output))
         return verbs.OK
     outcomes = carry_out(chosen, args.output, args.only)
     assessments = assess.assess(outcomes)
@@ -47,34 +49,49 @@ def campaign_(args: argparse.Namespace) -> int:
     return verbs.OK if all(outcome.ok for outcome in outcomes) and not errors(found) else verbs.FOUND
 
 
-def show_plan(planned: Sequence[Job]) -> None:
-    """Every run with its time, and the total."""
+def taxed(chosen: Plan, args: argparse.Namespace) -> Plan:
+    """The plan, without measurements of the harness tax where the command line wants none."""
+    return chosen if args.tax else replace(chosen, tax_s=0.0)
+
+
+def show_plan(planned: Sequence[Job], charges: Sequence[campaign.Charge]) -> None:
+    """Every run and every measurement of the harness tax that is due, with its time, and the total."""
     rows = [(job.key, console.clock(job.estimate_s), "yes" if campaign.finished(job) else "") for job in planned]
+    rows += [(charge.key, console.clock(charge.estimate_s), "") for charge in charges]
     console.table("Runs", ("run", "about>", "finished"), rows)
     left = sum(job.estimate_s for job in planned if not campaign.finished(job))
+    left += sum(charge.estimate_s for charge in charges)
     console.say(f"{len(planned)} runs, about {console.clock(left)} left")
 
 
 def carry_out(chosen: Plan, output: Path, only: str = "") -> list[Outcome]:
-    """Fetch assets, run what is not finished, and say how each run ended."""
+    """Fetch assets, run what is not finished, say how each run ended, and measure the harness tax."""
     for choice in chosen.choices:
         if not only or only.split("/")[0] in choice.benchmark:
             verbs.fetch_assets([choice.benchmark])
     total = len(plan.jobs(chosen, output))
+    charges = campaign.charges(chosen, output, only)
+    later = sum(charge.estimate_s for charge in charges)
     outcomes: list[Outcome] = []
-    with console.live(total) as show:
+    with console.live(total + len(charges)) as show:
 
         def on_step(step: campaign.Step) -> None:
-            show(step.job.key, step.status, step.number - 1, step.left_s)
+            show(step.job.key, step.status, step.number - 1, step.left_s + later)
 
         for outcome in campaign.execute(chosen, output, only=only, on_step=on_step):
             outcomes.append(outcome)
             if not outcome.resumed:
                 console.say(outcome_line(outcome), "" if outcome.ok else "red")
+        taxes.pay(chosen, output, only, lambda key, status, done, left: show(key, status, total + done, left))
     resumed = sum(outcome.resumed for outcome in outcomes)
     if resumed:
         console.note(f"{resumed} finished runs were taken over from {output}.")
-    return outcomes
+    return [reread(outcome) for outcome in outcomes]
+
+
+def reread(outcome: Outcome) -> Outcome:
+    """The outcome with its run as its folder is now."""
+    return replace(outcome, run=Run(outcome.run.path)) if outcome.run else outcome
 
 
 def outcome_line(outcome: Outcome) -> str:
@@ -91,6 +108,10 @@ def show_summary(assessments: Sequence[Assessment], outcomes: Sequence[Outcome])
     """The tables at the end of a campaign: results, accuracy, compliance, and what failed."""
     if assessments:
         console.table("Results", RESULTS, [result_row(each) for each in assessments])
+    measured = [(place(each), *each.energy_cells) for each in assessments if each.energy_cells]
+    if measured:
+        console.table("Energy", ENERGY, measured)
+    taxes.table([(place(each), each.result.run) for each in assessments])
     scored = {each.result.benchmark.name: each for each in assessments if each.result.scores}
     if scored:
         console.table("Accuracy", ACCURACY, [row for each in scored.values() for row in accuracy_rows(each)])
@@ -119,7 +140,7 @@ def result_row(each: Assessment) -> tuple[str, ...]:
     """One row of RESULTS."""
     run = each.result.run
     verdict = "VALID" if run.valid else "INVALID"
-    return place(each), verdict, verbs.describe_result(run), each.energy_brief
+    return place(each), verdict, verbs.describe_result(run)
 
 
 def accuracy_rows(each: Assessment) -> list[tuple[str, ...]]:
@@ -151,7 +172,7 @@ def distinct(found: Sequence[Finding]) -> list[Finding]:
 def demo(args: argparse.Namespace) -> int:
     """Three real models through every scenario, compliance, power, tree, check and report."""
     begun = time.monotonic()
-    chosen, output = plan.read(DEMO_PLAN, args.round), args.output
+    chosen, output = taxed(plan.read(DEMO_PLAN, args.round), args), args.output
     announce(1, "runs: three models, every scenario, accuracy, compliance, power")
     outcomes = carry_out(chosen, output, args.only)
     announce(2, "accuracy, compliance and rules")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from loadgen_harness.samples import DTYPE
+from loadgen_harness.samples import DTYPE, FORMAT_1, upgraded
 
 LARGEST = 1e300  # past that a number in a log is damage, not a result
 PREFIX = ":::MLLOG "
@@ -185,7 +185,10 @@ class Run:
 
     @cached_property
     def samples(self) -> np.ndarray | None:
-        """The per-sample record (see samples.DTYPE), None for foreign folders; of a SubmissionRun its timed part."""
+        """The per-sample record (see samples.DTYPE), None for foreign folders; of a SubmissionRun its timed part.
+
+        Records of run.json's format 1 are upgraded.
+        """
         path = self.file("samples.npy")
         if not path.exists():
             return None
@@ -194,9 +197,11 @@ class Run:
         except Exception as error:  # numpy's reader of headers raises whatever its tokenizer and mmap do
             self._damage.append(f"samples.npy: {error}")
             return None
-        if getattr(table, "dtype", None) != DTYPE or table.ndim != 1:
+        if getattr(table, "dtype", None) not in (DTYPE, FORMAT_1) or table.ndim != 1:
             self._damage.append("samples.npy: not a table of samples")
             return None
+        if table.dtype == FORMAT_1:
+            table = upgraded(table)
         return table[self._untimed :] if self._untimed else table
 
     @property

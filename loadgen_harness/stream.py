@@ -4,39 +4,38 @@ from __future__ import annotations
 
 import threading
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from time import monotonic_ns
 from typing import Any
+
+import numpy as np
 
 from loadgen_harness.backends import StreamBackend, TokenEvent
 from loadgen_harness.errors import RunFailed
 from loadgen_harness.qsl import QuerySampleLibrary
-from loadgen_harness.samples import Batch, Recorder
-from loadgen_harness.sut import Driver, Fail, Progress, SystemUnderTest
+from loadgen_harness.sut import Driver, Fail, Ids, Indices, SystemUnderTest
 
 POLL_S = 0.1
 
 
 @dataclass
 class Request:
-    """One request in flight and what it has generated so far."""
+    """What one request in flight has generated so far."""
 
-    index: int
-    issued_ns: int
     tokens: list[int] = field(default_factory=list)
     text: list[str] = field(default_factory=list)
-    first_token_ns: int = 0
 
 
 class StreamSUT(SystemUnderTest):
     """Answers samples by streaming; one long-lived thread polls the backend and completes samples."""
 
-    def __init__(self, backend: StreamBackend, qsl: QuerySampleLibrary, driver: Driver, recorder: Recorder) -> None:
-        """Set `fail` and `progress`, then `start()`, before the test."""
-        self.backend, self.qsl, self.driver, self.recorder = backend, qsl, driver, recorder
+    streams = True
+
+    def __init__(self, backend: StreamBackend, qsl: QuerySampleLibrary, driver: Driver) -> None:
+        """Set `fail`, which hears of what the polling thread raises, then `start()`, before the test."""
+        self.backend, self.qsl, self.driver = backend, qsl, driver
         self.fail: Fail
-        self.progress: Progress
+        self.finished: Callable[[], None] = _nothing  # called when a request leaves the backend
         self._flying: dict[int, Request] = {}
         self._open = True
         self._thread = threading.Thread(target=self._poll, name="stream", daemon=True)
@@ -54,19 +53,12 @@ class StreamSUT(SystemUnderTest):
     def respond(self, tokens: Sequence[int], text: str) -> bytes:
         """Response bytes of a generation, also asked for its first token alone."""
 
-    def issue(self, ids: Sequence[int], indices: Sequence[int]) -> None:
+    def issue(self, ids: Ids, indices: Indices) -> None:
         """Submit every sample; the backend queues what exceeds its slots."""
-        now = monotonic_ns()
-        self.progress.issue(len(ids))
-        try:
-            for id_, index, sample in zip(ids, indices, self.qsl.get(indices), strict=True):
-                self._flying[id_] = Request(index, now)
-                self.backend.submit(id_, self.request(sample))
-        except BaseException as error:
-            self.fail(error)
-
-    def flush(self) -> None:
-        """Nothing is held back."""
+        known = ids.tolist() if isinstance(ids, np.ndarray) else ids
+        for id_, sample in zip(known, self.qsl.get(indices), strict=True):
+            self._flying[id_] = Request()
+            self.backend.submit(id_, self.request(sample))
 
     def close(self) -> None:
         """Stop polling."""
@@ -87,16 +79,16 @@ class StreamSUT(SystemUnderTest):
             raise RunFailed(f"the backend failed on a request: {event.error}")
         request = self._flying[event.id]
         if event.tokens and not request.tokens:
-            request.first_token_ns = event.time_ns
             self.driver.first_token([event.id], [self.respond(event.tokens[:1], event.text)])
         request.tokens.extend(event.tokens)
         request.text.append(event.text)
         if event.final:
             self._finish(event.id, self._flying.pop(event.id))
+            self.finished()
 
     def _finish(self, id_: int, request: Request) -> None:
-        count = len(request.tokens)
-        self.driver.complete([id_], [self.respond(request.tokens, "".join(request.text))], [count])
-        done, issued = monotonic_ns(), request.issued_ns
-        self.recorder.add(Batch([id_], [request.index], issued, issued, issued, done, request.first_token_ns, count))
-        self.progress.complete(1)
+        response = self.respond(request.tokens, "".join(request.text))
+        self.driver.complete([id_], [response], [len(request.tokens)])
+
+
+def _nothing() -> None: ...

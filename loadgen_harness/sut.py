@@ -1,80 +1,94 @@
-"""Systems under test: the bodies that tasks subclass with one method, `respond`."""
+"""Systems under test: the bodies that tasks subclass with one method, `respond`, and the drivers they answer to."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from time import monotonic_ns
-from typing import Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from loadgen_harness.backends import Backend
+from loadgen_harness.progress import Counters
 from loadgen_harness.qsl import QuerySampleLibrary
-from loadgen_harness.samples import Batch, Recorder
+from loadgen_harness.settings import Plan
 
+if TYPE_CHECKING:
+    from loadgen_harness.workers import Batching
+
+Ids = Sequence[int] | np.ndarray  # lists from the Python driver, uint64 arrays from the native one
+Indices = Sequence[int] | np.ndarray  # lists, int64 arrays
 Responses = np.ndarray | Sequence[bytes]
+Fail = Callable[[BaseException], None]  # ends the run as failed with this cause; does not return in a child process
 
 
 class Driver(Protocol):
-    """The way back to LoadGen; see loadgen.PythonDriver."""
+    """The way back to LoadGen, as a SUT sees it: also inside a replica's process."""
 
     name: str
 
-    def complete(self, ids: Sequence[int], responses: Responses, tokens: Sequence[int] | None = None) -> None:
-        """Report finished samples."""
+    def complete(self, ids: Ids, responses: Responses, tokens: Sequence[int] | None = None) -> None:
+        """Report finished samples; `tokens` counts what each of them generated."""
 
-    def first_token(self, ids: Sequence[int], responses: Sequence[bytes]) -> None:
-        """Report first tokens."""
+    def first_token(self, ids: Ids, responses: Sequence[bytes]) -> None:
+        """Report first tokens, with their bytes."""
 
 
-class Progress(Protocol):
-    """Counters that the parent process reads."""
+class LoadGenDriver(Driver, Protocol):
+    """The way to and from LoadGen: queue, batches, record, progress."""
 
-    def issue(self, count: int) -> None:
-        """Samples handed over by LoadGen."""
+    def __init__(self, batching: Batching, counters: Counters, fail: Fail) -> None:
+        """Batches form by `batching`; `fail` ends the run when a callback raises."""
 
-    def complete(self, count: int) -> None:
-        """Samples completed."""
+    def take(self) -> tuple[Ids, Indices] | None:
+        """The calling thread's next batch, valid until its next take(); blocks; None once stopped and empty."""
+
+    def start_test(
+        self, sut: SystemUnderTest, qsl: QuerySampleLibrary, plan: Plan, folder: Path, *, inline: bool
+    ) -> None:
+        """Run one LoadGen test to its end, once per process.
+
+        `inline`: LoadGen's own thread calls sut.issue, in pieces of at most max_batch; else workers take batches.
+        """
+
+    def stop(self) -> None:
+        """After the test: take() hands out what is left, then None."""
+
+    def save(self, path: Path) -> int:
+        """Write samples.npy; returns how many rows were left out."""
+
+    def account(self) -> dict[str, Any]:
+        """What only the driver knows, for run.json."""
 
 
 class SystemUnderTest(ABC):
-    """What LoadGen talks to; ids and indices come and go back as the driver hands them over."""
+    """What answers samples; ids and indices come and go back as the driver hands them over."""
+
+    streams = False  # whether samples complete one by one, later, from a thread of the SUT's own
+    qsl: QuerySampleLibrary
 
     @abstractmethod
-    def issue(self, ids: Sequence[int], indices: Sequence[int]) -> None:
-        """LoadGen's IssueQuery; called on LoadGen's thread."""
+    def issue(self, ids: Ids, indices: Indices) -> None:
+        """Answer these samples; called by a worker's thread, or LoadGen's own."""
 
-    @abstractmethod
-    def flush(self) -> None:
+    def flush(self) -> None:  # noqa: B027 - most have nothing to do here
         """LoadGen's FlushQueries: no more queries follow in this series."""
 
-    @abstractmethod
-    def close(self) -> None:
-        """After the test: stop threads. Completing threads must live until then (LoadGen crashes otherwise)."""
+    def close(self) -> None:  # noqa: B027
+        """After the test: stop own threads. Completing threads must live until then (LoadGen crashes otherwise)."""
 
-
-class Worker(Protocol):
-    """Where batches are computed; modules in `workers/` define WORKER, made as `WORKER(sut.run, batching, fail)`."""
-
-    def issue(self, ids: Sequence[int], indices: Sequence[int], issued_ns: int) -> None:
-        """Take samples over."""
-
-    def flush(self) -> None:
-        """Do not wait for more samples."""
-
-    def close(self) -> None:
-        """Finish what is queued, then stop threads."""
+    def costs(self, indices: Indices) -> np.ndarray | None:
+        """The relative cost of samples in RAM, by which a query of several is taken dearest first; None: all alike."""
+        return None
 
 
 class BatchSUT(SystemUnderTest):
-    """Answers samples in batches; how batches form is the worker's business."""
+    """Answers samples in batches; how batches form is the driver's business."""
 
-    def __init__(self, backend: Backend, qsl: QuerySampleLibrary, driver: Driver, recorder: Recorder) -> None:
-        """Set `worker` and `progress` before the test starts."""
-        self.backend, self.qsl, self.driver, self.recorder = backend, qsl, driver, recorder
-        self.worker: Worker
-        self.progress: Progress
+    def __init__(self, backend: Backend, qsl: QuerySampleLibrary, driver: Driver) -> None:
+        """Answer from `backend`, which is loaded only later, for samples of `qsl`, to `driver`."""
+        self.backend, self.qsl, self.driver = backend, qsl, driver
 
     def collate(self, samples: list[Any]) -> Mapping[str, np.ndarray]:
         """One batch from samples: arrays stacked as `input`, mappings of arrays stacked per key."""
@@ -94,39 +108,16 @@ class BatchSUT(SystemUnderTest):
     def respond(self, outputs: Sequence[np.ndarray]) -> Responses:
         """Response bytes of a whole batch: C-contiguous rows of an (n, k) array, or n byte strings."""
 
-    def answer(self, indices: Sequence[int]) -> Responses:
-        """Responses to samples in RAM: everything between LoadGen's issue and its completion."""
+    def answer(self, indices: Indices) -> Responses:
+        """Responses to samples in RAM: everything between a batch's start and its completion."""
         return self.respond(self.run_model(self.collate(self.qsl.get(indices))))
 
-    def run(self, ids: Sequence[int], indices: Sequence[int], issued: Sequence[int] | int, dequeued: int) -> None:
-        """Compute one batch and report it; called by workers."""
-        started = monotonic_ns()
-        responses = self.answer(indices)
-        self.driver.complete(ids, responses)
-        self.recorder.add(Batch(ids, indices, issued, dequeued, started, monotonic_ns()))
-        self.progress.complete(len(ids))
+    def issue(self, ids: Ids, indices: Indices) -> None:
+        """Compute one batch and report it."""
+        self.driver.complete(ids, self.answer(indices))
 
-    def issue(self, ids: Sequence[int], indices: Sequence[int]) -> None:
-        """Hand samples to the worker."""
-        issued = monotonic_ns()
-        self.progress.issue(len(ids))
-        if len(ids) > 1 and type(self).cost is not BatchSUT.cost:
-            ids, indices = self.by_cost(ids, indices)
-        self.worker.issue(ids, indices, issued)
-
-    def by_cost(self, ids: Sequence[int], indices: Sequence[int]) -> tuple[list[int], list[int]]:
-        """A query's samples, the dearest first: all of them are there at once, so their order is the SUT's choice."""
-        costs = [self.cost(sample) for sample in self.qsl.get(indices)]
-        order = sorted(range(len(ids)), key=costs.__getitem__, reverse=True)
-        return [ids[i] for i in order], [indices[i] for i in order]
-
-    def flush(self) -> None:
-        """Let the worker finish what it gathered."""
-        self.worker.flush()
-
-    def close(self) -> None:
-        """Stop the worker."""
-        self.worker.close()
-
-
-Fail = Callable[[BaseException], None]  # ends the run as failed with this cause; does not return in a child process
+    def costs(self, indices: Indices) -> np.ndarray | None:
+        """Of each sample what `cost` says, where a task overrides it."""
+        if type(self).cost is BatchSUT.cost:
+            return None
+        return np.array([self.cost(sample) for sample in self.qsl.get(indices)], dtype=np.float64)

@@ -232,7 +232,8 @@ class Round:
 class RunSpec:
     """Everything one LoadGen run needs; written to the run folder as JSON for the child process.
 
-    `options` go to the backend, `overrides` are user.conf keys without their prefix ("target_qps": 120).
+    `options` go to the backend, `overrides` are user.conf keys without their prefix ("target_qps": 120). Empty names
+    mean the default. `device` may list several ("cuda:0,cuda:1"), one per replica.
     """
 
     benchmark: str
@@ -245,7 +246,12 @@ class RunSpec:
     test: str = ""
     device: str = "cpu"
     precision: str = ""
+    driver: str = ""  # python or native; empty: native where it is built
     worker: str = ""
+    replicas: int = 1
+    pin: str = ""  # cores of the replicas: none, split, numa, or groups such as "0-3/4-7"
+    spin_us: float = 0.0  # workers look for work awake this long before they sleep
+    postprocess: str = ""  # "process": responses are made in a process of its own
     max_batch: int = 1
     max_wait_ms: float = 0.0
     options: Mapping[str, str] = field(default_factory=dict)

@@ -61,7 +61,7 @@ def system_(args: argparse.Namespace) -> int:
 
 def doctor(args: argparse.Namespace) -> int:
     """What works here and what would be needed for the rest."""
-    rows = [("LoadGen", *_package("mlperf_loadgen", "mlcommons-loadgen==6.0.17"))]
+    rows = [("LoadGen", *_package("mlperf_loadgen", "mlcommons-loadgen==6.0.17")), ("native bridge", *_bridge())]
     rows += [(f"backend {name}", *_loads(registry.BACKENDS, name)) for name in registry.names(registry.BACKENDS)]
     rows += [(f"meter {name}", *_meter(name)) for name in registry.names(registry.METERS)]
     rows += [("assets", "ok", _asset_line()), ("disk", *_disk()), ("governor", *_governor())]
@@ -72,6 +72,17 @@ def doctor(args: argparse.Namespace) -> int:
 def _package(module: str, requirement: str) -> tuple[str, str]:
     found = util.find_spec(module) is not None
     return ("ok", requirement) if found else ("missing", f"run `pip install {requirement}`")
+
+
+def _bridge() -> tuple[str, str]:
+    from loadgen_harness.native import presence
+
+    try:
+        bridge = presence.load()
+    except presence.NoBridge as error:
+        return "absent", str(error)
+    version, revision = bridge.loadgen_version()
+    return "ok", f"LoadGen {version}, revision {revision}"
 
 
 def _loads(kind: registry.Kind, name: str) -> tuple[str, str]:
@@ -163,7 +174,12 @@ def spec_of(args: argparse.Namespace) -> RunSpec:
         test=args.test.upper(),
         device=args.device,
         precision=args.precision,
+        driver=args.driver,
         worker=args.worker,
+        replicas=args.replicas,
+        pin=args.pin,
+        spin_us=args.spin_us,
+        postprocess=args.postprocess,
         max_batch=args.max_batch,
         max_wait_ms=args.max_wait_ms,
         options=dict(pair(text, "--option") for text in args.option),

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from audit import tax
 from audit.finding import Finding, errors
 from loadgen_harness.metrics import percentile, token_times
 from loadgen_harness.run import Run
 from loadgen_harness.types import Score, Target
 from power.measurement import measurements
-from submissions import plots
+from submissions import anatomy, plots
 from submissions.numbers import NONE, THIN, duration, number, quantity
 from submissions.readme import portable
 from submissions.record import RunResult
 
-SLOWEST = 0.99  # the slowest 1 % have a bar of their own
 EMPTY = (None, "", 0, 0.0, False)
 LATENCY_NAMES = {"MultiStream": "latency per query", "Offline": "time until done"}
 COLUMNS = ("mean", "p50", "p90", "p99", "max")
+TAX_COLUMNS = ("Layout", "Queries", "Added mean", "Added p99", "Share", "Ceiling", "Waits for the GIL")
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,11 @@ class Row:
     errors: int
     facts: tuple[tuple[str, str], ...]
     percentiles: tuple[tuple[str, ...], ...]
+    spans: tuple[tuple[str, str, str], ...]
+    batches: str
+    tax: tuple[str, ...]
+    taxed: bool  # more than is tolerated
+    untaxed: str  # why it could not be measured
     drawings: tuple[tuple[str, str], ...]
     settings: tuple[tuple[str, str], ...]
     findings: tuple[Finding, ...]
@@ -73,6 +79,11 @@ def row(result: RunResult) -> Row:
         errors=len(errors(result.findings)),
         facts=tuple(_facts(run)),
         percentiles=tuple(_percentiles(run)),
+        spans=tuple(anatomy.spans(run)),
+        batches=anatomy.batches(run),
+        tax=_tax(run),
+        taxed=any(tax.findings(run)),
+        untaxed=getattr(tax.of(run), "error", ""),
         drawings=tuple((title, drawing) for title, drawing in _drawings(result) if drawing),
         settings=tuple(_settings(run)),
         findings=result.findings,
@@ -84,7 +95,8 @@ def shared(runs: Iterable[Run], key: str) -> list[tuple[tuple[tuple[str, str], .
     """The different values of one mapping of run.json as sorted pairs, with how many runs have each."""
     counted: dict[tuple[tuple[str, str], ...], int] = {}
     for run in runs:
-        pairs = tuple(sorted((name, portable(str(value))) for name, value in (run.meta.get(key) or {}).items()))
+        plain = {name: value for name, value in (run.meta.get(key) or {}).items() if not isinstance(value, Mapping)}
+        pairs = tuple(sorted((name, portable(str(value))) for name, value in plain.items()))
         if pairs:
             counted[pairs] = counted.get(pairs, 0) + 1
     return sorted(counted.items(), key=lambda item: -item[1])
@@ -124,7 +136,8 @@ def _facts(run: Run) -> Iterable[tuple[str, str]]:
         yield "precision", str(spec["precision"])
     if run.samples is not None and len(run.samples):
         yield "samples", number(float(len(run.samples)))
-        yield "mean batch", number(float(np.mean(run.samples["batch"])), 3)
+        if not _streams(run):
+            yield "mean batch", number(len(run.samples) / float(np.sum(1 / run.samples["batch"])), 3)
     if run.duration_s is not None:
         yield "timed part", quantity(run.duration_s, "s", 3)
     memory = run.meta.get("memory") or {}
@@ -138,13 +151,14 @@ def _latencies(run: Run) -> tuple[np.ndarray, np.ndarray]:
     table = run.samples
     if table is None or not len(table):
         return np.empty(0), np.empty(0)
-    issued, done = table["issued"].astype(float), table["done"].astype(float)
+    begun = np.where(table["scheduled"] > 0, table["scheduled"], table["issued"]).astype(float)
+    done = table["done"].astype(float)
     if run.scenario == "MultiStream":
-        issued, query = np.unique(issued, return_inverse=True)
-        last = np.zeros(len(issued))
+        begun, query = np.unique(begun, return_inverse=True)
+        last = np.zeros(len(begun))
         np.maximum.at(last, query, done)
         done = last
-    return (issued - issued.min()) / 1e9, done - issued
+    return (begun - begun.min()) / 1e9, done - begun
 
 
 def _percentiles(run: Run) -> Iterable[tuple[str, ...]]:
@@ -178,7 +192,7 @@ def _drawings(result: RunResult) -> Iterable[tuple[str, str]]:
         yield "Latency over time", plots.timeline(seconds, latencies, limit)
     if _streams(run) and run.samples is not None:
         yield "Time to first token", plots.distribution(token_times(run.samples).ttft_ns, name="time to first token")
-    yield "Where the time went", plots.anatomy(_anatomy(run))
+    yield from anatomy.drawings(run)
     yield from ((f"Power ({name})", plots.power(curve)) for name, curve in _power(run))
 
 
@@ -194,39 +208,33 @@ def _power(run: Run) -> Iterable[tuple[str, list[tuple[float, float]]]]:
 
 
 def _streams(run: Run) -> bool:
-    return run.samples is not None and bool(len(run.samples)) and bool((run.samples["first_token"] > 0).any())
+    return run.samples is not None and anatomy.streams(run.samples)
 
 
-def _anatomy(run: Run) -> list[tuple[str, list[plots.Part]]]:
-    """Mean parts of all samples and of the slowest 1 %; within a row they add up to its mean latency."""
-    table = run.samples
-    if table is None or not len(table):
-        return []
-    spans = _stream_spans(table) if _streams(run) else _batch_spans(table)
-    latency = table["done"] - table["issued"]
-    slow = latency >= percentile(latency, SLOWEST)
-    rows: list[tuple[str, Callable[[np.ndarray], float]]] = [
-        ("mean of all", lambda span: float(np.mean(span))),
-        ("mean of the slowest 1 %", lambda span: float(np.mean(span[slow]))),
-    ]
-    return [(name, [(part, mean(span)) for part, span in spans]) for name, mean in rows]
+def _tax(run: Run) -> tuple[str, ...]:
+    """One line of TAX_COLUMNS; empty where the tax was not measured."""
+    found = tax.of(run)
+    if found is None or found.error:
+        return ()
+    judged = tax.share(run, found)
+    return (
+        found.layout,
+        number(float(found.samples)),
+        NONE if found.mean_ns is None else duration(found.mean_ns),
+        NONE if found.p99_ns is None else duration(found.p99_ns),
+        f"{number(100 * judged.part, 2)}{THIN}% of {judged.whole}" if judged else NONE,
+        quantity(found.ceiling, "samples/s", 3),
+        _gil(found.gil),
+    )
 
 
-def _batch_spans(table: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    return [
-        ("queueing", table["dequeued"] - table["issued"]),
-        ("batching", table["started"] - table["dequeued"]),
-        ("compute and completion", table["done"] - table["started"]),
-    ]
-
-
-def _stream_spans(table: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    first = np.where(table["first_token"] > 0, table["first_token"], table["done"])
-    return [
-        ("queueing", table["dequeued"] - table["issued"]),
-        ("to first token", first - table["dequeued"]),
-        ("decode", table["done"] - first),
-    ]
+def _gil(counted: Mapping[str, float]) -> str:
+    if not counted:
+        return "not visible"
+    longest = quantity(counted.get("max_us", 0.0), "µs", 3)
+    mean = quantity(counted.get("mean_us", 0.0), "µs", 3)
+    stalls = number(counted.get("over_1ms", 0.0))
+    return f"{number(counted.get('waits', 0.0))}: mean {mean}, longest {longest}, {stalls} over 1{THIN}ms"
 
 
 def _settings(run: Run) -> Iterable[tuple[str, str]]:

@@ -17,6 +17,15 @@ COLUMNS = 180
 CURVE = 140
 BAR_HEIGHT = 30
 Part = tuple[str, float]  # name and nanoseconds
+KINDS = {  # the style of a part, the same in every drawing
+    "queueing": "f1",
+    "batch wait": "f2",
+    "compute": "f3",
+    "to first token": "f3",
+    "decode": "f4",
+    "completion": "f5",
+    "schedule delay": "f6",
+}
 
 
 def distribution(latencies_ns: np.ndarray, limit_ns: float = 0.0, *, name: str = "latency") -> str:
@@ -86,6 +95,29 @@ def anatomy(rows: Sequence[tuple[str, Sequence[Part]]]) -> str:
     said = ". ".join(f"{name}: " + ", ".join(f"{p} {duration(v)}" for p, v in parts) for name, parts in rows)
     legend = _legend([name for name, _ in rows[0][1]])
     return svg.picture("Latency anatomy", f"{said}.", frame.grid() + legend + "".join(bars), height)
+
+
+def batches(seconds: np.ndarray, sizes: np.ndarray) -> str:
+    """Samples in a batch against time, from one entry per sample: range and mean of the batches in time slices."""
+    if len(seconds) == 0:
+        return ""
+    highest = float(seconds.max())
+    slots = min(COLUMNS, len(seconds))
+    place = np.minimum((seconds * slots / (highest or 1.0)).astype(int), slots - 1)
+    samples, formed = np.bincount(place, minlength=slots), np.bincount(place, 1 / sizes, minlength=slots)
+    low, high = np.full(slots, np.inf), np.zeros(slots)
+    np.minimum.at(low, place, sizes)
+    np.maximum.at(high, place, sizes)
+    used = samples > 0
+    middle = ((np.arange(slots) + 0.5) * highest / slots)[used]
+    means = samples[used] / formed[used]
+    x = svg.exact("time since start (s)", 0.0, highest, tick)
+    frame = svg.Frame(x, svg.linear("samples in a batch", 0.0, float(high.max()), tick))
+    body = frame.bars(zip(middle, low[used], high[used], strict=True), "b1")
+    body += frame.path(zip(middle, means, strict=True), "l1")
+    mean = number(len(sizes) / float(np.sum(1 / sizes)), 3)
+    said = f"Between {low.min():g} and {high.max():g} samples a batch, {mean} on average."
+    return svg.picture("Batch sizes over time", said, frame.grid() + body)
 
 
 def power(curve: Sequence[tuple[float, float]]) -> str:
@@ -174,9 +206,9 @@ def _bar(row: tuple[str, Sequence[Part]], top: float, peak: float) -> str:
     """A stacked bar with its name above and values where they fit; `peak` ns fill the whole width."""
     name, parts = row
     pieces, left = [], float(svg.LEFT)
-    for order, (_, value) in enumerate(parts, start=1):
+    for part, value in parts:
         width = (svg.WIDTH - svg.RIGHT - svg.LEFT) * value / peak
-        pieces.append(svg.rectangle(left, top, (max(width, 0.6 if value > 0 else 0.0), BAR_HEIGHT), f"f{order}"))
+        pieces.append(svg.rectangle(left, top, (max(width, 0.6 if value > 0 else 0.0), BAR_HEIGHT), _kind(part)))
         if width > 58:
             pieces.append(svg.text(left + width / 2, top + BAR_HEIGHT / 2 + 4, duration(value), "middle", "o"))
         left += width
@@ -184,9 +216,17 @@ def _bar(row: tuple[str, Sequence[Part]], top: float, peak: float) -> str:
     return svg.text(svg.LEFT, top - 5, f"{name}: {total}") + "".join(pieces)
 
 
+def _kind(part: str) -> str:
+    return KINDS.get(part, "f1")
+
+
 def _legend(names: Sequence[str]) -> str:
-    pieces, left = [], float(svg.LEFT)
-    for order, name in enumerate(names, start=1):
-        pieces.append(svg.rectangle(left, 4, (10, 10), f"f{order}") + svg.text(left + 15, 13, name))
-        left += 28 + 7.4 * len(name)
+    """Names with their colours, on a second line where one is too short."""
+    pieces, left, top = [], float(svg.LEFT), 4.0
+    for name in names:
+        width = 28 + 6.6 * len(name)
+        if left + width > svg.WIDTH:
+            left, top = float(svg.LEFT), top + 15
+        pieces.append(svg.rectangle(left, top, (10, 10), _kind(name)) + svg.text(left + 15, top + 9, name))
+        left += width
     return "".join(pieces)

@@ -11,9 +11,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from audit import tax
 from loadgen_harness.errors import BadInput
 from loadgen_harness.run import Run
-from submissions import facts
+from submissions import anatomy, facts
 from submissions.record import RunResult
 
 EMPHASIS = re.compile(r"\*?\b(estimated)\b\*?")
@@ -46,6 +47,10 @@ def _content(runs: Sequence[Run], results: Sequence[RunResult]) -> dict[str, Any
         "rows": rows,
         "groups": _groups(rows),
         "columns": facts.COLUMNS,
+        "repeated": _repeated(rows),
+        "meanings": [(name, meaning) for name, _, meaning in anatomy.SPANS],
+        "definition": tax.DEFINITION,
+        "tax_columns": facts.TAX_COLUMNS,
         "valid": sum(row.valid and not row.errors for row in rows),
         "all_runs": [facts.listed(run) for run in every],
         "damage": [(run.path.name, each) for run in every for each in run.damage],
@@ -62,6 +67,17 @@ def _content(runs: Sequence[Run], results: Sequence[RunResult]) -> dict[str, Any
 def _groups(rows: Sequence[facts.Row]) -> list[tuple[str, list[facts.Row]]]:
     """Rows by benchmark, in the order of their first appearance."""
     return [(name, [row for row in rows if row.benchmark == name]) for name in dict.fromkeys(r.benchmark for r in rows)]
+
+
+def _repeated(rows: Sequence[facts.Row]) -> set[str]:
+    """Anchors of rows whose accuracy a row above already told of their benchmark: one run may stand for all."""
+    told: set[tuple[str, tuple[facts.Accuracy, ...]]] = set()
+    again: set[str] = set()
+    for row in rows:
+        if row.accuracy and (row.benchmark, row.accuracy) in told:
+            again.add(row.anchor)
+        told.add((row.benchmark, row.accuracy))
+    return again
 
 
 def _environment() -> Environment:

@@ -15,11 +15,12 @@ PACKAGES = ("loadgen_harness", "benchmarks", "audit", "power", "submissions")
 
 TERMINAL = ("cli", "campaign", "demo")  # the roof that a person sees
 # programs: nothing below imports them, they import anything, lazily
-ROOF = {*TERMINAL, "__main__", "child", "plan", "assess", "road", "verbs"}
+ROOF = {*TERMINAL, "__main__", "child", "replica", "tax", "taxes", "plan", "assess", "road", "verbs"}
 GROUND = {"types", "errors", "__init__"}
 DRIVERS = {
     "loadgen",
     "native",
+    "effective",
     "sut",
     "stream",
     "child",

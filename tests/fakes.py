@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import queue
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import numpy as np
 
 from loadgen_harness.backends import TokenEvent
 from loadgen_harness.qsl import QuerySampleLibrary
+from loadgen_harness.settings import Plan
 from loadgen_harness.stream import StreamSUT
-from loadgen_harness.sut import BatchSUT, Responses
+from loadgen_harness.sut import BatchSUT, Fail, Ids, Indices, Responses, SystemUnderTest
 from loadgen_harness.types import RunSpec, Scenario, TestMode
+from loadgen_harness.workers import Batching, Work
 
 ROOT = Path(__file__).resolve().parents[1]
 PLUGIN = ROOT / "tests" / "plugin"  # a distribution as pip would lay it out: package beside dist-info
@@ -43,6 +46,14 @@ def tiny(output: Path, **changes: Any) -> RunSpec:
     return RunSpec(output=output, **chosen | changes)
 
 
+def wait_for(condition: Callable[[], object], limit_s: float = 30.0) -> None:
+    """Return when `condition` holds; fail the test when it never does."""
+    end = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.002)
+
+
 def names(folder: Path) -> set[str]:
     """What a folder holds."""
     return {path.name for path in folder.iterdir()}
@@ -67,19 +78,46 @@ class Prompts(Numbers):
 
 
 class FakeDriver:
-    """Notes what would go back to LoadGen, in order, as (kind, id, bytes, token count)."""
+    """Hands out the batches that a test puts; notes what would go back to LoadGen, in order.
+
+    An event is (kind, id, bytes, token count).
+    """
 
     name = "fake"
 
     def __init__(self) -> None:
         self.events: list[tuple[str, int, bytes, int]] = []
+        self._batches: queue.SimpleQueue[tuple[Ids, Indices] | None] = queue.SimpleQueue()
 
-    def complete(self, ids: Sequence[int], responses: Responses, tokens: Sequence[int] | None = None) -> None:
+    def put(self, ids: Ids, indices: Indices) -> None:
+        """The next batch of whoever asks first."""
+        self._batches.put((ids, indices))
+
+    def take(self) -> tuple[Ids, Indices] | None:
+        batch = self._batches.get()
+        if batch is None:
+            self._batches.put(None)  # for the next thread
+        return batch
+
+    def stop(self) -> None:
+        self._batches.put(None)
+
+    def start_test(
+        self, sut: SystemUnderTest, qsl: QuerySampleLibrary, plan: Plan, folder: Path, *, inline: bool
+    ) -> None: ...
+
+    def save(self, path: Path) -> int:
+        return 0
+
+    def account(self) -> dict[str, Any]:
+        return {}
+
+    def complete(self, ids: Ids, responses: Responses, tokens: Sequence[int] | None = None) -> None:
         rows = [bytes(response) for response in responses]
         counts = tokens or [0] * len(ids)
         self.events += [("complete", *each) for each in zip(ids, rows, counts, strict=True)]
 
-    def first_token(self, ids: Sequence[int], responses: Sequence[bytes]) -> None:
+    def first_token(self, ids: Ids, responses: Sequence[bytes]) -> None:
         self.events += [("first", id_, response, 0) for id_, response in zip(ids, responses, strict=True)]
 
     def of(self, id_: int) -> list[tuple[str, bytes, int]]:
@@ -90,6 +128,12 @@ class FakeDriver:
     def completed(self) -> list[int]:
         """Ids in order of completion."""
         return [id_ for kind, id_, *_ in list(self.events) if kind == "complete"]
+
+
+def work(sut: SystemUnderTest, driver: Any, fail: Fail, **changes: Any) -> Work:
+    """What a worker is made with; `changes` go to the spec."""
+    backend = getattr(sut, "backend", None)
+    return Work(sut, driver, Batching(), tiny(Path("unused"), **changes), Path("unused"), fail, backend)
 
 
 class FakeProgress:

@@ -19,7 +19,7 @@ from loadgen_harness import plan as plans
 from loadgen_harness.errors import BadInput, SuiteError
 from tests.fakes import environment, lgh
 
-VERBS = ("accuracy", "audit", "campaign", "check", "demo", "doctor", "list", "report", "run", "submit", "system")
+VERBS = ("accuracy", "audit", "campaign", "check", "demo", "doctor", "list", "report", "run", "submit", "system", "tax")
 PLAN = """
 name = "two"
 round = "tiny"
@@ -126,6 +126,8 @@ def test_help_of_a_verb(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
         ("audit absent", "run.json"),
         ("accuracy absent", "AccuracyOnly"),
         ("check absent", "absent"),
+        ("tax absent", "run.json"),
+        ("tax absent --seconds 0", "--seconds"),
         ("campaign absent.toml --output x", "cannot read plan absent.toml"),
     ],
 )
@@ -223,13 +225,17 @@ def test_a_dry_run_runs_nothing(plan: Path) -> None:
     assert done.returncode == 0, done
     assert "tiny/SingleStream/performance" in done.stdout
     assert "tiny/SingleStream/accuracy" in done.stdout
+    assert "tiny/SingleStream/tax" in done.stdout
     assert "2 runs, about 0:" in done.stdout
+    without = call("campaign", str(plan), "--output", "out", "--dry-run", "--no-tax", folder=plan.parent)
+    assert "2 runs, about 0:" in without.stdout
+    assert "tax" not in without.stdout
     assert [path.name for path in plan.parent.iterdir()] == [plan.name]
 
 
 def test_a_campaign_is_taken_up_again(plan: Path) -> None:
     """Killed in its second run; the first is kept as it is, the second made anew."""
-    slow = PLAN.replace('"null"', '"broken"').replace("latency_us = 100", 'fault = "slow"')
+    slow = "tax = false" + PLAN.replace('"null"', '"broken"').replace("latency_us = 100", 'fault = "slow"')
     plan.write_text(slow, encoding="utf-8")
     runs = plan.parent / "out" / "runs" / "tiny" / "SingleStream"
     command = lgh("campaign", str(plan), "--output", str(plan.parent / "out"))
@@ -279,6 +285,7 @@ def test_a_failing_run_does_not_stop_a_campaign(plan: Path) -> None:
         (PLAN + "[benchmark.overrides]\ntarget_qbs = 3\n", "did you mean 'target_qps'?"),
         (PLAN + '[benchmark.overrides]\ntarget_qps = "fast"\n', "from 0 up"),
         (PLAN + 'max_batch = "many"\n', "max_batch"),
+        ('tax = "no"\n' + PLAN, "true, false, or seconds"),
         (PLAN + "options = 3\n", "not TOML"),
         ('division = "half"\n' + PLAN, "division"),
         ('meters = ["wal"]\n' + PLAN, "unknown meter 'wal'"),

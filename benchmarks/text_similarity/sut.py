@@ -30,6 +30,8 @@ class SUT(BatchSUT):
     def run_model(self, batch: Mapping[str, np.ndarray]) -> Sequence[np.ndarray]:
         """The embeddings of one batch: pooling needs the mask, which `respond` does not see."""
         hidden = self.backend.predict(batch)[0]
+        if hidden is batch["input_ids"]:  # the null backend's echo, for measuring the harness: nothing to pool
+            return [hidden]
         if hidden.ndim != 3:
             raise BadInput("text_similarity needs a backend that returns one vector per token: use onnxruntime.")
         return [pool(hidden, batch["attention_mask"])]

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from time import monotonic_ns
-
-from loadgen_harness.sut import Fail
-from loadgen_harness.workers import Batching, RunBatch
+from loadgen_harness.errors import BadInput
+from loadgen_harness.workers import Work, Worker, check_local
 
 
-class InlineWorker:
-    """Runs every query at once, in batches of at most `max_batch`."""
+class InlineWorker(Worker):
+    """No thread at all: the driver calls the system under test."""
 
-    def __init__(self, run: RunBatch, batching: Batching, fail: Fail) -> None:
-        """Compute with `run`; `fail` ends the run."""
-        self._run, self._size, self._fail = run, batching.max_batch, fail
+    inline = True
 
-    def issue(self, ids: Sequence[int], indices: Sequence[int], issued_ns: int) -> None:
-        """Answer the whole query before returning."""
-        size = self._size
-        try:
-            if len(ids) <= size:
-                self._run(ids, indices, issued_ns, issued_ns)
-                return
-            for begin in range(0, len(ids), size):
-                self._run(ids[begin : begin + size], indices[begin : begin + size], issued_ns, monotonic_ns())
-        except BaseException as error:  # an exception through LoadGen's C++ frames would abort the process unexplained
-            self._fail(error)
+    def __init__(self, work: Work) -> None:
+        """One replica, since LoadGen issues from one thread."""
+        super().__init__(work)
+        check_local(work.spec)
+        if work.spec.replicas > 1:
+            raise BadInput("--worker inline answers on LoadGen's own thread: choose --worker thread or process.")
 
-    def flush(self) -> None:
-        """Nothing waits."""
+    def start(self) -> None:
+        """Nothing to start."""
 
     def close(self) -> None:
         """Nothing to stop."""

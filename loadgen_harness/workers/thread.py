@@ -1,97 +1,43 @@
-"""Long-lived threads that take batches from a queue: dynamic batching for Server, several replicas for Offline."""
+"""Long-lived threads on one backend: LoadGen's thread goes on while they compute, for Server."""
 
 from __future__ import annotations
 
-import queue
 import threading
-from collections.abc import Sequence
-from time import monotonic_ns
 
-from loadgen_harness.sut import Fail
-from loadgen_harness.workers import Batching, RunBatch
-
-Item = tuple[Sequence[int], Sequence[int], int] | None  # ids, indices, issued; None ends a thread
+from loadgen_harness.errors import BadInput
+from loadgen_harness.workers import Work, Worker, check_local
 
 
-class ThreadWorker:
-    """A queue in front of `batching.threads` threads; an item never holds more than one batch."""
+class ThreadWorker(Worker):
+    """As many threads as replicas; each takes a batch, answers it, and takes the next."""
 
-    def __init__(self, run: RunBatch, batching: Batching, fail: Fail) -> None:
-        """Start the threads; they live until close()."""
-        self._run, self._batching, self._fail = run, batching, fail
-        self._queue: queue.SimpleQueue[Item] = queue.SimpleQueue()
-        names = [f"worker-{number}" for number in range(batching.threads)]
+    def __init__(self, work: Work) -> None:
+        """Several threads need a backend that is thread-safe."""
+        super().__init__(work)
+        check_local(work.spec)
+        count = work.spec.replicas
+        if count > 1 and not getattr(work.backend, "thread_safe", False):  # streaming backends make no such promise
+            raise BadInput(f"backend {work.spec.backend} serves one thread at a time: choose --worker process.")
+        names = [f"worker-{number}" for number in range(count)]
         self._threads = [threading.Thread(target=self._work, name=name, daemon=True) for name in names]
+
+    def start(self) -> None:
+        """The threads wait for batches."""
         for thread in self._threads:
             thread.start()
 
-    def issue(self, ids: Sequence[int], indices: Sequence[int], issued_ns: int) -> None:
-        """Queue samples, split where a query exceeds a batch."""
-        size = self._batching.max_batch
-        if len(ids) <= size:
-            self._queue.put((ids, indices, issued_ns))
-            return
-        for begin in range(0, len(ids), size):
-            self._queue.put((ids[begin : begin + size], indices[begin : begin + size], issued_ns))
-
-    def flush(self) -> None:
-        """Deadlines see to it that nothing waits long."""
-
     def close(self) -> None:
-        """Let the threads finish the queue and stop."""
-        for _ in self._threads:
-            self._queue.put(None)
+        """The threads end with the driver's last batch."""
         for thread in self._threads:
             thread.join()
 
     def _work(self) -> None:
+        take, issue = self.work.driver.take, self.work.sut.issue
         try:
-            left: Item = self._queue.get()
-            while left is not None:
-                left = self._batch(left)
+            while (batch := take()) is not None:
+                issue(*batch)
         except BaseException as error:
-            self._fail(error)
-
-    def _batch(self, first: tuple[Sequence[int], Sequence[int], int]) -> Item:
-        """Gather a batch that begins with `first`, run it, and return the item that comes after it."""
-        dequeued = monotonic_ns()
-        items, total = [first], len(first[0])
-        following = self._next(first[2], block=total < self._batching.max_batch)
-        while isinstance(following, tuple) and total + len(following[0]) <= self._batching.max_batch:
-            items.append(following)
-            total += len(following[0])
-            following = self._next(first[2], block=total < self._batching.max_batch)
-        if len(items) == 1:
-            self._run(*first, dequeued)
-        else:
-            self._run(*_joined(items), dequeued)
-        return self._queue.get() if isinstance(following, _Nothing) else following
-
-    def _next(self, oldest_ns: int, block: bool) -> Item | _Nothing:
-        """The next item without passing the deadline of the oldest sample."""
-        try:
-            wait_ns = oldest_ns + self._batching.max_wait_ns - monotonic_ns() if block else 0
-            return self._queue.get(timeout=wait_ns / 1e9) if wait_ns > 0 else self._queue.get_nowait()
-        except queue.Empty:
-            return _NOTHING
-
-
-class _Nothing:
-    """The queue had nothing in time."""
-
-
-_NOTHING = _Nothing()
-
-
-def _joined(items: list[tuple[Sequence[int], Sequence[int], int]]) -> tuple[list[int], list[int], list[int]]:
-    ids: list[int] = []
-    indices: list[int] = []
-    issued: list[int] = []
-    for item_ids, item_indices, issued_ns in items:
-        ids.extend(item_ids)
-        indices.extend(item_indices)
-        issued.extend([issued_ns] * len(item_ids))
-    return ids, indices, issued
+            self.work.fail(error)
 
 
 WORKER = ThreadWorker

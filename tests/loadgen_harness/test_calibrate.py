@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from loadgen_harness import calibrate, registry, rounds, settings
 from loadgen_harness.backends import Batch
-from loadgen_harness.samples import Recorder
+from loadgen_harness.errors import RunFailed
+from loadgen_harness.sut import SystemUnderTest
 from loadgen_harness.types import RunSpec, Scenario, TestMode
-from tests.fakes import Echo, EchoSUT, FakeDriver, Numbers
+from tests.fakes import Echo, EchoSUT, FakeDriver, Numbers, Prompts, Script, TokenSUT
 
 PER_BATCH_S = 0.02
 
@@ -33,11 +36,16 @@ def plan_of(scenario: Scenario, mode: TestMode = TestMode.PERFORMANCE, **overrid
 
 @pytest.fixture
 def sut() -> EchoSUT:
-    return EchoSUT(Slow(), Numbers(64), FakeDriver(), Recorder())
+    return EchoSUT(Slow(), Numbers(64), FakeDriver())
+
+
+def pace(sut: SystemUnderTest, **changes: Any) -> calibrate.Pace:
+    """Batches of 8."""
+    return calibrate.Pace(functools.partial(calibrate.seconds, sut), 8, **changes)
 
 
 def test_offline_rate_is_the_measured_one_with_headroom(sut: EchoSUT) -> None:
-    plan = calibrate.calibrated(plan_of(Scenario.OFFLINE), sut, 8)
+    plan = calibrate.calibrated(plan_of(Scenario.OFFLINE), pace(sut))
     rate = plan.settings.offline_expected_qps
     assert 0.3 * 8 / PER_BATCH_S < rate <= (calibrate.HEADROOM + 1) * 8 / PER_BATCH_S
     assert f"*.Offline.target_qps = {rate:.3f}"[:24] in plan.user_conf and plan.user_conf.count("target_qps") == 1
@@ -45,16 +53,47 @@ def test_offline_rate_is_the_measured_one_with_headroom(sut: EchoSUT) -> None:
 
 @pytest.mark.parametrize("scenario", [Scenario.SINGLE_STREAM, Scenario.MULTI_STREAM])
 def test_stream_latency_is_below_the_measured_one(sut: EchoSUT, scenario: Scenario) -> None:
-    chosen = calibrate.calibrated(plan_of(scenario), sut, 8).settings
+    chosen = calibrate.calibrated(plan_of(scenario), pace(sut)).settings
     name = "single_stream" if scenario is Scenario.SINGLE_STREAM else "multi_stream"
     expected_s = getattr(chosen, f"{name}_expected_latency_ns") / 1e9
     assert PER_BATCH_S / calibrate.HEADROOM * 0.9 < expected_s < 5 * PER_BATCH_S
 
 
 def test_the_library_is_left_empty(sut: EchoSUT) -> None:
-    calibrate.calibrated(plan_of(Scenario.OFFLINE), sut, 8)
+    calibrate.calibrated(plan_of(Scenario.OFFLINE), pace(sut))
     with pytest.raises(KeyError):
         sut.qsl.get([0])
+
+
+@pytest.mark.parametrize("changes", [{}, {"copies": 4}, {"driver": "native"}])
+def test_replicas_and_the_driver_set_the_pace(changes: dict[str, Any]) -> None:
+    """A batch of 8 that takes 0.8 us: the rest is the driver's."""
+    made = calibrate.Pace(lambda batch, kind: 0.8e-6, 8, **changes)
+    alone = 1 / (0.1e-6 / made.copies + calibrate.DRIVER_S[made.driver])
+    rate = calibrate.calibrated(plan_of(Scenario.OFFLINE), made).settings.offline_expected_qps
+    assert alone * calibrate.HEADROOM <= rate <= alone * (calibrate.HEADROOM + 1)
+
+
+@pytest.mark.parametrize("kind", ["mean", "fastest"])
+def test_dearest_samples_are_grouped_as_a_driver_does(kind: str) -> None:
+    class Costly(EchoSUT):
+        def cost(self, sample: np.ndarray) -> float:
+            return float(sample[0])
+
+        def answer(self, indices: Any) -> Any:
+            seen.append(list(indices))
+            time.sleep(0.05)
+            return super().answer(indices)
+
+    seen: list[list[int]] = []
+    calibrate.seconds(Costly(Echo(), Numbers(64), FakeDriver()), 4, kind)
+    first, second, *_ = seen  # the dearest, then the cheapest
+    assert first == sorted(first, reverse=True) and min(first) >= max(second)
+
+
+def test_streams_are_not_measured_in_batches() -> None:
+    with pytest.raises(RunFailed, match="answers in batches"):
+        calibrate.seconds(TokenSUT(Script(), Prompts(), FakeDriver()), 1, "mean")
 
 
 def test_only_an_open_expectation_is_calibrated() -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +38,7 @@ FILES = {
 }
 META = {
     *("format", "suite", "spec", "benchmark", "round", "settings", "locked", "backend", "driver", "versions", "system"),
-    *("command", "memory", "digests", "model_sha256", "started", "wall_s", "synthetic", "samples_left_out"),
+    *("command", "memory", "harness", "digests", "model_sha256", "started", "wall_s", "synthetic", "samples_left_out"),
 }
 
 
@@ -56,9 +59,10 @@ def check_whole(run: Run, spec: RunSpec) -> None:
     assert run.mode == spec.mode
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
-def test_performance(tmp_path: Path, scenario: Scenario) -> None:
-    spec = tiny(tmp_path / "run", scenario=scenario, max_batch=16, max_wait_ms=0.5)
+@pytest.mark.parametrize(("scenario", "driver"), [*((each, "") for each in SCENARIOS), (Scenario.SERVER, "python")])
+def test_performance(tmp_path: Path, scenario: Scenario, driver: str) -> None:
+    paced = {"max_batch": 16, "max_wait_ms": 0.5, "options": {"latency_us": "500"}}
+    spec = tiny(tmp_path / "run", scenario=scenario, driver=driver, **paced)
     phases: list[Phase] = []
 
     def see(status: Status) -> None:
@@ -77,16 +81,22 @@ def test_performance(tmp_path: Path, scenario: Scenario) -> None:
     assert len(samples) == run.log[counted] * per_query
     assert len(np.unique(samples["id"])) == len(samples)
     assert set(samples["index"]) <= set(range(COUNT))
-    for early, late in (("issued", "dequeued"), ("dequeued", "started"), ("started", "done")):
+    for early, late in pairwise(("issued", "dequeued", "started", "computed", "done")):
         assert (samples[early] <= samples[late]).all()
+    assert (samples["scheduled"] <= samples["issued"]).all()
     assert samples["batch"].max() <= 16
+    assert run.meta["format"] == 2
+    layout = {"worker": "thread" if scenario is Scenario.SERVER else "inline", "replicas": 1, "pin": "", "spin_us": 0}
+    assert run.meta["harness"].items() >= {"driver": run.meta["driver"], "postprocess": "", **layout}.items()
+    assert run.meta["driver"] == driver or not driver
     assert run.duration_s is not None
     assert run.duration_s > 0
 
 
+@pytest.mark.parametrize("driver", ["", "python"])
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_accuracy(tmp_path: Path, scenario: Scenario) -> None:
-    spec = tiny(tmp_path / "run", scenario=scenario, mode=TestMode.ACCURACY, max_batch=16)
+def test_accuracy(tmp_path: Path, scenario: Scenario, driver: str) -> None:
+    spec = tiny(tmp_path / "run", scenario=scenario, mode=TestMode.ACCURACY, max_batch=16, driver=driver)
     run = launch(spec)
     check_whole(run, spec)
     assert run.valid
@@ -97,11 +107,19 @@ def test_accuracy(tmp_path: Path, scenario: Scenario) -> None:
     assert sorted(run.samples["index"].tolist()) == list(range(COUNT))
 
 
-@pytest.mark.parametrize("scenario", [Scenario.SINGLE_STREAM, Scenario.INTERACTIVE, Scenario.OFFLINE])
-def test_streaming(tmp_path: Path, scenario: Scenario) -> None:
-    spec = tiny(
-        tmp_path / "run", benchmark="tiny_stream", backend="null_stream", scenario=scenario, options={"slots": "8"}
-    )
+STREAMS = [
+    (Scenario.SINGLE_STREAM, "", ""),
+    (Scenario.INTERACTIVE, "", ""),
+    (Scenario.OFFLINE, "", ""),
+    (Scenario.INTERACTIVE, "python", "inline"),
+    (Scenario.OFFLINE, "python", "thread"),
+]
+
+
+@pytest.mark.parametrize(("scenario", "driver", "worker"), STREAMS)
+def test_streaming(tmp_path: Path, scenario: Scenario, driver: str, worker: str) -> None:
+    changes = {"benchmark": "tiny_stream", "backend": "null_stream", "options": {"slots": "8"}}
+    spec = tiny(tmp_path / "run", scenario=scenario, driver=driver, worker=worker, **changes)
     run = launch(spec)
     check_whole(run, spec)
     assert run.log["requested_use_token_latencies"] is True
@@ -110,6 +128,8 @@ def test_streaming(tmp_path: Path, scenario: Scenario) -> None:
     assert (samples["tokens"] == 3 + samples["index"] % 3).all()
     assert (samples["issued"] <= samples["first_token"]).all()
     assert (samples["first_token"] <= samples["done"]).all()
+    assert run.meta["driver"] == driver or not driver
+    assert run.meta["harness"]["worker"] == worker or not worker
 
 
 def test_streaming_accuracy(tmp_path: Path) -> None:
@@ -160,7 +180,8 @@ def test_two_runs_are_reproducible(tmp_path: Path) -> None:
 
 
 def test_closed_locks_reach_run_json(tmp_path: Path) -> None:
-    run = launch(tiny(tmp_path / "run", overrides={"min_query_count": 3, "performance_issue_same": 1}))
+    wanted = {"min_query_count": 3, "performance_issue_same": 1}
+    run = launch(tiny(tmp_path / "run", options={"latency_us": "500"}, overrides=wanted))
     assert len(run.meta["locked"]) == 2
     assert run.log["effective_min_query_count"] == 64
 
@@ -172,9 +193,9 @@ BROKEN = [
     ("die", "5", RunFailed, "the LoadGen process was killed by SIGKILL"),
     ("crash", "5", RunFailed, "the LoadGen process was killed by SIGABRT"),
     ("exit", "5", RunFailed, "the run failed with SystemExit"),
-    ("few", "5", RunFailed, "gave 7 responses to 8 samples"),
-    ("many", "5", RunFailed, "gave 16 responses to 8 samples"),
-    ("strided", "5", RunFailed, "strided array"),
+    ("few", "5", RunFailed, "7 responses to 8 samples"),
+    ("many", "5", RunFailed, "16 responses to 8 samples"),
+    ("strided", "5", RunFailed, "mend its respond()"),
     ("hang", "5", RunFailed, "nothing happened for 2 s while"),
     ("hang-load", "0", RunFailed, "nothing happened for 2 s while"),
 ]
@@ -205,14 +226,51 @@ def test_a_failed_run_may_be_tried_again(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(RunFailed):
             launch(broken)
-    assert launch(tiny(tmp_path / "run")).valid
+    assert launch(tiny(tmp_path / "run", mode=TestMode.ACCURACY)).valid
     assert names(tmp_path) == {"run", "run.failed"}
 
 
-def test_the_server_worker_fails_too(tmp_path: Path) -> None:
-    spec = tiny(tmp_path / "run", scenario=Scenario.SERVER, backend="broken", options={"after": "20"})
+@pytest.mark.parametrize("driver", ["", "python"])
+@pytest.mark.parametrize("scenario", [Scenario.SERVER, Scenario.SINGLE_STREAM])
+def test_every_layout_fails_alike(tmp_path: Path, scenario: Scenario, driver: str) -> None:
+    spec = tiny(tmp_path / "run", scenario=scenario, driver=driver, backend="broken", options={"after": "20"})
     with pytest.raises(RunFailed, match="caught fire"):
         launch(spec)
+
+
+def test_a_loadgen_error_is_a_failed_run(tmp_path: Path) -> None:
+    with pytest.raises(RunFailed, match="LoadGen recorded an error: error_invalid_config: Invalid value passed"):
+        launch(tiny(tmp_path / "run", mode=TestMode.ACCURACY), audit_config="*.*.mode = 7\n")
+    assert names(tmp_path) == {"run.failed"}
+
+
+LAST_WORDS = [
+    (
+        "terminate called after throwing an instance of 'std::bad_alloc'\n  what():  std::bad_alloc\n",
+        r"what\(\):  std::bad",
+    ),
+    ("  what():  earlier\nterminate called without an active exception\n", "terminate called without an active"),
+    ("nothing of the kind\n", "was killed by SIGABRT$"),
+]
+
+
+@pytest.mark.parametrize(("log", "said"), LAST_WORDS)
+def test_an_aborted_process_has_last_words(tmp_path: Path, log: str, said: str) -> None:
+    (tmp_path / "child.log").write_bytes(b"\xff\n" * launching.TAIL_BYTES + log.encode())
+    cause = launching._cause(tmp_path, -signal.SIGABRT)
+    assert re.search(said, str(cause))
+    assert "\n" not in str(cause)
+
+
+def test_two_launches_cannot_make_the_same_run(tmp_path: Path) -> None:
+    @contextmanager
+    def again(folder: Path) -> Iterator[None]:
+        with pytest.raises(BadInput, match="is being made by another run"):
+            launch(tiny(tmp_path / "run", mode=TestMode.ACCURACY))
+        yield
+
+    assert launch(tiny(tmp_path / "run", mode=TestMode.ACCURACY), hooks=[again]).valid
+    assert names(tmp_path) == {"run"}
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -223,6 +281,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"round": "mini"}, "unknown benchmark in round mini 'tiny'"),
     ({"scenario": Scenario.INTERACTIVE}, "unknown scenario of tiny in round tiny 'Interactive'"),
     ({"worker": "tread"}, "unknown worker 'tread': did you mean 'thread'?"),
+    ({"driver": "pyton"}, "unknown driver 'pyton': did you mean 'python'?"),
+    ({"driver": "python", "worker": "process"}, "--worker process needs the native bridge"),
+    ({"replicas": 2}, "choose --worker thread or process"),
     ({"options": {"latency": "1"}}, "backend null has no option 'latency'"),
     ({"overrides": {"target_qps": 0}}, "target_qps must be more than 0"),
     ({"user_conf": Path("absent.conf")}, "cannot read absent.conf"),
@@ -283,7 +344,7 @@ def test_hooks_are_open_around_the_child(tmp_path: Path) -> None:
         yield
         seen.append(f"closed, {(folder / 'samples.npy').exists()}")
 
-    run = launch(tiny(tmp_path / "run"), hooks=[hook])
+    run = launch(tiny(tmp_path / "run", mode=TestMode.ACCURACY), hooks=[hook])
     assert seen == ["opened, False", "closed, True"]
     assert run.meta["digests"]["power/log.txt"]
 
@@ -295,32 +356,33 @@ def test_a_hook_that_fails_ends_the_run(tmp_path: Path) -> None:
         raise RunFailed("the meter fell off")
 
     with pytest.raises(RunFailed, match="the meter fell off"):
-        launch(tiny(tmp_path / "run"), hooks=[hook])
+        launch(tiny(tmp_path / "run", mode=TestMode.ACCURACY), hooks=[hook])
     assert names(tmp_path) == {"run.failed"}
 
 
 def test_the_audit_config_is_given_and_kept(tmp_path: Path) -> None:
-    run = launch(tiny(tmp_path / "run"), audit_config="*.*.mode = 2\n*.*.accuracy_log_sampling_target = 16\n")
+    spec = tiny(tmp_path / "run", options={"latency_us": "500"})
+    run = launch(spec, audit_config="*.*.mode = 2\n*.*.accuracy_log_sampling_target = 16\n")
     assert (run.path / "audit.config").read_text().startswith("*.*.mode = 2")
     assert run.response_entries
 
 
 def test_an_audit_config_in_the_working_directory_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "audit.config").write_text("*.*.mode = 1\n")
-    run = launch(tiny(tmp_path / "out" / "run"))
-    assert run.mode == "PerformanceOnly"
+    (tmp_path / "audit.config").write_text("*.*.mode = 2\n")
+    run = launch(tiny(tmp_path / "out" / "run", mode=TestMode.ACCURACY))
+    assert run.mode == "AccuracyOnly"
 
 
 def test_no_result_in_the_log_is_a_failed_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launching, "Run", lambda folder: Run(tmp_path / "nowhere"))
     with pytest.raises(RunFailed, match="without a result"):
-        launch(tiny(tmp_path / "run"))
+        launch(tiny(tmp_path / "run", mode=TestMode.ACCURACY))
     assert names(tmp_path) == {"run.failed"}
 
 
 def test_run_json_is_plain_json(tmp_path: Path) -> None:
-    run = launch(tiny(tmp_path / "run"))
+    run = launch(tiny(tmp_path / "run", mode=TestMode.ACCURACY))
     text = (run.path / "run.json").read_text(encoding="utf-8")
     assert json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert str(tmp_path) not in text.replace(json.dumps(run.meta["command"])[1:-1], "")

@@ -113,22 +113,25 @@ def test_estimate_of_our_own_run(tmp_path: Path) -> None:
     assert own == pytest.approx(run.log["early_stopping_latency_ss"], rel=0.2)
 
 
-def rows(*columns: tuple[int, int, int, int, int, int]) -> np.ndarray:
-    """Samples of (issued, dequeued, started, first token, done, tokens)."""
+def rows(*columns: tuple[int, ...]) -> np.ndarray:
+    """Samples of (issued, dequeued, started, first token, done, tokens), then computed and scheduled where given."""
     table = np.zeros(len(columns), DTYPE)
-    names = ("issued", "dequeued", "started", "first_token", "done", "tokens")
-    for name, values in zip(names, zip(*columns, strict=True), strict=True):
+    names = ("issued", "dequeued", "started", "first_token", "done", "tokens", "computed", "scheduled")
+    for name, values in zip(names, zip(*columns, strict=True), strict=False):
         table[name] = values
     return table
 
 
 def test_anatomy_adds_up() -> None:
-    parts = metrics.anatomy(rows((0, 10, 30, 0, 100, 0), (50, 70, 70, 0, 110, 0)))
-    assert parts.queueing_ns == (15, 20)
+    parts = metrics.anatomy(rows((5, 10, 30, 0, 100, 0, 90, 0), (50, 70, 70, 0, 110, 0, 106, 44)))
+    assert parts.schedule_ns == (3, 6)  # unknown for the first
+    assert parts.queueing_ns == (12.5, 20)
     assert parts.batching_ns == (10, 20)
-    assert parts.compute_ns == (55, 70)
-    assert parts.total_ns == (80, 100)
-    assert parts.total_ns[0] == parts.queueing_ns[0] + parts.batching_ns[0] + parts.compute_ns[0]
+    assert parts.compute_ns == (48, 60)
+    assert parts.completion_ns == (7, 10)
+    assert parts.total_ns == (80.5, 95)
+    spans = (parts.schedule_ns, parts.queueing_ns, parts.batching_ns, parts.compute_ns, parts.completion_ns)
+    assert parts.total_ns[0] == sum(mean for mean, _ in spans)
 
 
 def test_token_times() -> None:

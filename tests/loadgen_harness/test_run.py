@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from loadgen_harness.run import PREFIX, Run
-from loadgen_harness.samples import DTYPE
+from loadgen_harness.samples import DTYPE, FORMAT_1
 
 PROPERTIES = [name for name, kind in vars(Run).items() if isinstance(kind, property | cached_property)]
 
@@ -131,6 +131,17 @@ def test_a_submission_run_keeps_its_timed_samples(tmp_path: Path) -> None:
     samples = folder(tmp_path, *lines).samples
     assert samples is not None
     assert samples["id"].tolist() == [4, 5, 6, 7, 8, 9]
+
+
+def test_records_of_the_first_format_are_read(tmp_path: Path) -> None:
+    table = np.zeros(3, FORMAT_1)
+    table["id"], table["done"] = [1, 2, 3], [10, 20, 30]
+    np.save(tmp_path / "samples.npy", table)
+    run = folder(tmp_path, record("result_validity", "VALID"))
+    assert run.samples is not None
+    assert run.samples.dtype == DTYPE
+    assert run.samples["computed"].tolist() == [10, 20, 30]
+    assert run.damage == ()
 
 
 @pytest.mark.parametrize("name", ["absent", "file.txt"])

@@ -39,6 +39,9 @@ class Made:
     limit_ms: float = 0.0
     watts: float = 0.0
     mode: str = "PerformanceOnly"
+    scheduled: bool = True
+    batches: tuple[int, ...] = ()  # sizes, in turn; by default 8 where many samples come at once, else 1
+    tax: Mapping[str, Any] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -88,8 +91,12 @@ def samples(made: Made, random: np.random.Generator) -> np.ndarray:
     for name, values in (("issued", issued), ("dequeued", np.maximum(dequeued, issued)), ("done", done)):
         table[name] = base + values
     table["started"] = base + np.maximum(started, np.maximum(dequeued, issued))
+    table["computed"] = table["done"] - (table["done"] - table["started"]) // 50
+    if made.scheduled:
+        table["scheduled"] = table["issued"] - 2_000
     table["id"] = table["index"] = np.arange(made.count)
-    table["batch"] = 8 if made.scenario in (Scenario.OFFLINE, Scenario.MULTI_STREAM) else 1
+    usual = (8,) if made.scenario in (Scenario.OFFLINE, Scenario.MULTI_STREAM) else (1,)
+    table["batch"] = np.resize(made.batches or usual, made.count)
     if made.tokens:
         table["tokens"] = made.tokens
         table["first_token"] = table["started"] + (table["done"] - table["started"]) // 6
@@ -148,6 +155,9 @@ def _meta(made: Made) -> dict[str, Any]:
             "min_duration_ms": 2000,
             "target_qps": 100.0,
             "max_duration": 0,
+            "server_target_latency_ns": int(made.limit_ms * 1e6),
+            "use_token_latencies": bool(made.tokens),
+            "ttft_latency": int(made.limit_ms * 1e6),
         },
         "locked": ["min_duration_ms"],
         "backend": {"name": "onnxruntime", "provider": "CPUExecutionProvider", "threads": "2"},
@@ -166,7 +176,8 @@ def _meta(made: Made) -> dict[str, Any]:
         "started": "2026-11-22T06:00:00+00:00",
         "wall_s": 4.2,
         "synthetic": False,
-        "harness": {"tax_us": "2.1", "worker": "inline"},
+        "harness": {"driver": "native", "worker": "inline", "gil": {"waits": made.count}},
+        **({"tax": dict(made.tax)} if made.tax else {}),
     }
 
 

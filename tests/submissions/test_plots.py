@@ -47,10 +47,38 @@ def test_anatomy_names_its_parts_and_fills_its_width() -> None:
     assert max(widths) == pytest.approx(svg.WIDTH - svg.LEFT - svg.RIGHT, abs=0.1)
 
 
+def test_a_legend_stays_inside() -> None:
+    parts = [(name, 1e6) for name in plots.KINDS]
+    root = parsed(plots.anatomy([("mean", parts)]))
+    boxes = [box for box in root.iter("rect") if box.get("height") == "10"]
+    assert len(boxes) == len(parts) == 7
+    ends = [float(box.get("x") or 0) + 15 + 6.6 * len(name) for box, (name, _) in zip(boxes, parts, strict=True)]
+    assert max(ends) <= svg.WIDTH
+    assert len({box.get("y") for box in boxes}) == 2
+    bars = [box.get("class") for box in root.iter("rect") if box.get("height") == "30"]
+    assert bars == list(plots.KINDS.values())
+
+
+@pytest.mark.parametrize("count", [1, 2, 64, 20_000])
+def test_batch_sizes_are_few_points_and_keep_extremes(count: int) -> None:
+    sizes = RANDOM.integers(1, 9, count)
+    sizes[count // 2] = 64
+    drawing = plots.batches(np.sort(RANDOM.random(count)), sizes)
+    said = parsed(drawing).findtext("desc") or ""
+    assert len(drawing) < 9_000
+    assert "64 samples a batch" in said
+
+
+def test_the_mean_batch_counts_batches() -> None:
+    """One batch of 9 and one of 1: ten samples in two batches."""
+    said = parsed(plots.batches(np.zeros(10), np.array([9] * 9 + [1]))).findtext("desc") or ""
+    assert said.endswith("5 on average.")
+
+
 def test_nothing_to_draw_gives_no_drawing() -> None:
     nothing = np.empty(0)
     assert plots.distribution(nothing) == plots.timeline(nothing, nothing) == plots.throughput(nothing) == ""
-    assert plots.power([]) == plots.anatomy([]) == ""
+    assert plots.power([]) == plots.anatomy([]) == plots.batches(nothing, nothing) == ""
 
 
 def test_a_long_run_stays_small() -> None:

@@ -90,14 +90,82 @@ def test_it_says_what_counts(tmp_path: Path) -> None:
     assert "Run &lt;longer&gt;." in text
     assert "time per output token" in text and "latency limit" not in text
     rows = [line for line in twin.splitlines() if line.startswith("| Handwritten digits")]
-    assert len(rows) == 4 + 6  # the summary, and one line for each kind of latency
+    assert len(rows) == 4 + 6 + 4  # the summary, one line for each kind of latency, one of spans for each run
 
 
 def test_a_page_of_twenty_runs_is_small(tmp_path: Path) -> None:
     shown = [
         RunResult(make(tmp_path / f"{n}", Made(Scenario.SERVER, 2000, 2.0, watts=9), n), DIGITS) for n in range(20)
     ]
-    assert report([], shown, tmp_path / "report.html").stat().st_size < 300_000
+    assert report([], shown, tmp_path / "report.html").stat().st_size < 350_000
+
+
+TAX = {
+    "benchmark": "digits",
+    "layout": "native, thread, batch ≤ 8",
+    "seconds": 2.0,
+    "samples": 600,
+    "mean_ns": 41_000.0,
+    "p99_ns": 212_000.0,
+    "ceiling": 1_234_567.0,
+    "gil": {"waits": 600, "mean_us": 1.5, "max_us": 1_200.0, "over_1ms": 2},
+}
+
+
+def test_it_shows_where_the_latency_goes(tmp_path: Path) -> None:
+    made = [
+        Made(Scenario.SERVER, 300, 2.0, batches=(1, 2, 4)),
+        Made(Scenario.SINGLE_STREAM, 300, 0.4, scheduled=False),
+        Made(Scenario.INTERACTIVE, 97, 300, tokens=28),
+        Made(Scenario.OFFLINE, 300, 0.4, mode="AccuracyOnly"),
+    ]
+    shown = [RunResult(make(tmp_path / each.scenario.value, each), DIGITS) for each in made]
+    page = report([], shown, tmp_path / "report.html")
+    text, twin = page.read_text(), page.with_suffix(".md").read_text()
+    spans = twin.partition("## Where the latency goes")[2].partition("\n## ")[0]
+    lines = [line for line in spans.splitlines() if line.startswith("| Handwritten digits")]
+    assert "| schedule delay | queueing | batch wait | compute | completion | total |" in spans
+    assert len(lines) == 3  # performance runs only
+    assert "| Server | 2\u202fµs |" in lines[0]
+    assert lines[0].endswith("| of varying size |") and lines[1].endswith("| Every batch held one sample. |")
+    assert "| SingleStream | – |" in lines[1]  # nobody knows when LoadGen meant to issue
+    assert "no batches form" in lines[2]
+    assert text.count("Batch sizes over time</h4>") == 1
+    assert text.count("Where the latency went</h4>") == 3
+    assert "to first token 4" in text and "decode 2" in text
+
+
+def test_it_shows_the_tax(tmp_path: Path) -> None:
+    made = [
+        Made(Scenario.SERVER, 300, 2.0, limit_ms=10, tax=TAX),
+        Made(Scenario.SINGLE_STREAM, 300, 50, tax={**TAX, "gil": {}}),
+        Made(Scenario.OFFLINE, 300, 2.0, tax={"error": "the null run failed"}),
+        Made(Scenario.MULTI_STREAM, 300, 2.0),
+    ]
+    shown = [RunResult(make(tmp_path / each.scenario.value, each), DIGITS) for each in made]
+    page = report([], shown, tmp_path / "report.html")
+    for text in (page.read_text(), page.with_suffix(".md").read_text()):
+        for wanted in ("native, thread, batch ≤ 8", "212\u202fµs", "2.1\u202f% of the latency limit", "not visible"):
+            assert wanted in text
+        assert "longest 1\u202f200\u202fµs, 2 over 1\u202fms" in text
+        assert "Offline could not be measured: the null run failed" in text
+    assert page.read_text().count('class=" bad"') == 1  # 2.1 % is too much, the other is not
+    plain = RunResult(make(tmp_path / "plain", Made(Scenario.SERVER, 300, 2.0)), DIGITS)
+    assert "Harness tax" not in report([], [plain], tmp_path / "plain.html").read_text()
+
+
+def test_an_accuracy_is_told_once(tmp_path: Path) -> None:
+    score = Score("accuracy", 98.1, 97.7, 98.5, 5000, "Wilson")
+    other = replace(score, value=97.2)
+    scenarios = (Scenario.SINGLE_STREAM, Scenario.SERVER, Scenario.OFFLINE)
+    scores = (score, score, other)
+    shown = [
+        RunResult(make(tmp_path / each.value, Made(each, 64, 2.0)), DIGITS, (measured,))
+        for each, measured in zip(scenarios, scores, strict=True)
+    ]
+    page = report([], shown, tmp_path / "report.html")
+    for text in (page.read_text(), page.with_suffix(".md").read_text()):
+        assert text.count("accuracy 98.10") == text.count("accuracy 97.20") == text.count("as above") == 1
 
 
 def test_it_survives_foreign_and_damaged_folders(shared: Path, tmp_path: Path) -> None:

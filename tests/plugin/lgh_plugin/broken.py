@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -81,6 +82,9 @@ class Broken:
         """The input, or the fault."""
         outputs = batch["input"]
         self._left -= 1
+        if self._left == -1:
+            sys.stderr.write(f"fault at {time.time()}\n")
+            sys.stderr.flush()
         return [FAULTS[self._fault](outputs) if self._left < 0 else outputs]
 
     def describe(self) -> dict[str, str]:

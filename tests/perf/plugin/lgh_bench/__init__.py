@@ -1,0 +1,1 @@
+"""What the harness measures itself with, found like any third party's plug-in."""
