@@ -71,11 +71,11 @@ def sample_count(case: Case) -> Iterator[Finding]:
 
 
 def sample_times(case: Case) -> Iterator[Finding]:
-    """Every row of samples.npy has its times in order: issued, dequeued, started, done."""
+    """Every row of samples.npy has its times in order: issued, dequeued, started, computed, done."""
     table = case.run.samples
     if table is None or not len(table):
         return
-    stamps = [table[name] for name in ("issued", "dequeued", "started", "done")]
+    stamps = [table[name] for name in ("issued", "dequeued", "started", "computed", "done")]
     late = sum(int(np.count_nonzero(earlier > later)) for earlier, later in pairwise(stamps))
     if late:
         yield _recomputed(case, "sample-times", "issued..done", f"{late} steps backwards", "times in order")
@@ -175,13 +175,14 @@ def _spans(case: Case) -> tuple[np.ndarray | None, str]:
     table = case.run.samples
     if table is None or case.run.mode != "PerformanceOnly" or case.run.scenario == "Offline" or _left_out(case):
         return None, ""
+    begun = np.where(table["scheduled"] > 0, table["scheduled"], table["issued"])  # LoadGen counts from its schedule
     if case.run.scenario != "MultiStream":
-        return table["done"] - table["issued"], "latency"
+        return table["done"] - begun, "latency"
     order = np.argsort(table["issued"], kind="stable")
     starts = np.flatnonzero(np.diff(table["issued"][order], prepend=-1))
     if not len(starts):
         return None, ""
-    return np.maximum.reduceat(table["done"][order], starts) - table["issued"][order][starts], "per_query_latency"
+    return np.maximum.reduceat(table["done"][order], starts) - begun[order][starts], "per_query_latency"
 
 
 def _left_out(case: Case) -> bool:

@@ -251,7 +251,9 @@ def _expected(parts: Parts) -> int:
 def _write_account(folder: Path, worker: Worker, parts: Parts, *, left_out: int, described: Mapping[str, str]) -> None:
     """What only this process knows of the run, for run.json."""
     work, spec = worker.work, worker.work.spec
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    apart = worker.account()
+    peak = own + sum(each["host_peak_bytes"] for each in apart.get("processes", ()))  # what they share counts for each
     account = {
         "suite": {"version": __version__},
         "benchmark": {
@@ -272,7 +274,7 @@ def _write_account(folder: Path, worker: Worker, parts: Parts, *, left_out: int,
             "postprocess": spec.postprocess,
             "batching": f"at most {work.batching.max_batch}, waiting up to {spec.max_wait_ms:g} ms",
             **work.driver.account(),
-            **worker.account(),
+            **apart,
         },
         "versions": _versions(parts.benchmark),
         "model_sha256": _sha256(parts.model),

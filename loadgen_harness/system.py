@@ -10,6 +10,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
+
 UNSEEN = "N/A"
 SMI_PERIOD_S = 2.0
 
@@ -70,7 +72,7 @@ def _accelerators() -> dict[str, str]:
 
 
 class DeviceMemory:
-    """Peak GPU memory of one process as nvidia-smi sees it; None where there is no NVIDIA GPU."""
+    """Peak GPU memory of a process and its children as nvidia-smi sees it; None where there is no NVIDIA GPU."""
 
     def __init__(self, pid: int) -> None:
         """Watch process `pid`."""
@@ -82,9 +84,18 @@ class DeviceMemory:
         if time.monotonic() < self._next or not shutil.which("nvidia-smi"):
             return
         self._next = time.monotonic() + SMI_PERIOD_S
-        used = [int(row[1]) for row in _smi("compute-apps", "pid,used_memory") if row[0] == str(self._pid)]
+        ours = _family(self._pid)
+        used = [int(row[1]) for row in _smi("compute-apps", "pid,used_memory") if row[0] in ours]
         if used:
             self.peak_bytes = max(self.peak_bytes or 0, sum(used) << 20)
+
+
+def _family(pid: int) -> set[str]:
+    """A process and all its descendants, as nvidia-smi writes them."""
+    try:
+        return {str(pid), *(str(child.pid) for child in psutil.Process(pid).children(recursive=True))}
+    except psutil.Error:  # it has just ended
+        return {str(pid)}
 
 
 def _smi(what: str, fields: str) -> list[list[str]]:

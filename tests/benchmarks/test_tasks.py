@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def library(name: str, mode: TestMode = TestMode.ACCURACY) -> Any:
 
 def answers(name: str, qsl: Any, backend: Any, batch: int) -> dict[int, bytes]:
     """Responses to every sample, as the harness would get them."""
-    sut = registry.part(name, "sut").SUT(backend, qsl, None, None)
+    sut = registry.part(name, "sut").SUT(backend, qsl, None)
     everything = range(qsl.total_count)
     qsl.load(everything)
     found: dict[int, bytes] = {}
@@ -102,7 +103,7 @@ def test_texts_documents_do_not_depend_on_their_batch() -> None:
     qsl = library("text_similarity", TestMode.PERFORMANCE)
     backend = onnx("text_similarity", "int8")
     together = answers("text_similarity", qsl, backend, 8)
-    sut = TextSUT(backend, qsl, None, None)  # type: ignore[arg-type]
+    sut = TextSUT(backend, qsl, None)  # type: ignore[arg-type]
     for index in range(0, 50, 7):
         assert sut.answer([index])[0].tobytes() == together[index]
     (score,) = score_texts(together, qsl)
@@ -151,8 +152,15 @@ def test_texts_readers(tmp_path: Path) -> None:
     assert texts.read_word_pairs(tmp_path / "words") == [("old", "new", 1.58)]
 
 
+class Flat(Null):
+    """One number per text, as from a model that pools by itself."""
+
+    def predict(self, batch: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        return [batch["input_ids"][:, :1].copy()]
+
+
 def test_texts_padding_and_pooling() -> None:
-    sut = TextSUT(Null({}), None, None, None)  # type: ignore[arg-type]
+    sut = TextSUT(Null({}), None, None)  # type: ignore[arg-type]
     batch = sut.collate([np.array([7, 8, 9]), np.array([5])])
     assert batch["input_ids"].tolist() == [[7, 8, 9], [5, 0, 0]]
     assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
@@ -160,6 +168,8 @@ def test_texts_padding_and_pooling() -> None:
     pooled = pool(hidden, batch["attention_mask"])
     assert pooled.dtype == np.float32
     np.testing.assert_allclose(pooled, [[6 / 117**0.5, 9 / 117**0.5], [6 / 85**0.5, 7 / 85**0.5]], rtol=1e-6)
+    assert sut.run_model(batch)[0] is batch["input_ids"]  # the null backend's echo: nothing to pool
+    sut.backend = Flat({})
     with pytest.raises(BadInput, match="use onnxruntime"):
         sut.run_model(batch)
 

@@ -53,8 +53,11 @@ def panels(rows: Sequence[Row]) -> list[Panel]:
             own = [row for row in own if row.yardstick]
             found.append(Panel("Offline with models: LoadGen / bare loop", tuple(_ratio(row) for row in own)))
         elif own:
-            bars = tuple(_bar(row, row.variant if case else f"{row.variant}: {row.case}") for row in own)
-            found.append(Panel(f"{part}: {case or 'Server at 1,000 queries/s'} [{own[0].unit}]", bars))
+            bars = tuple(
+                _bar(row, row.variant if case else f"{row.variant}: {row.case.removeprefix('p99 with ')}")
+                for row in own
+            )
+            found.append(Panel(f"{part}: {case or 'p99 of Server at 1,000 queries/s'} [{own[0].unit}]", bars))
     return [panel for panel in found if panel.bars]
 
 

@@ -1,0 +1,94 @@
+"""Compiles the stress program with LoadGen's unaltered sources, and runs its cases, each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadgen_harness.errors import RunFailed
+from loadgen_harness.native import build, compiler, presence, sources
+
+HERE = Path(__file__).parent
+WORK = HERE.parents[1] / "build/native"
+LIMIT_S = 180.0  # of one case; the longest takes some seconds, ten times as many under a sanitizer on a busy machine
+REPORT = re.compile(r"(WARNING|ERROR): \w+Sanitizer|runtime error: ")
+OPTIONS = {  # of the sanitizers' run time
+    "address": {"ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_init_order=1:check_initialization_order=1"},
+    "undefined": {"UBSAN_OPTIONS": "print_stacktrace=1"},
+    "thread": {"TSAN_OPTIONS": f"second_deadlock_stack=1:history_size=7:suppressions={HERE / 'loadgen.tsan'}"},
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one case went: its output is empty where it went well."""
+
+    name: str
+    seconds: float
+    reports: int
+    output: str
+
+
+def program(sanitizer: str, say: Callable[[str], None]) -> Path:
+    """The stress program, compiled where something changed; raises NoBridge for what the bridge's build lacks too."""
+    variant = build.Variant(sanitizer)
+    loadgen = WORK / f"loadgen-{sources.VERSION}"  # where the bridge's build keeps them
+    folder = WORK / f"stress-{variant.name}"
+    theirs = [file for file in sources.unaltered(loadgen) if file.suffix == ".cc"]
+    bridge = [file for file in sorted(presence.SOURCES.glob("*.cc")) if file.name != "module.cc"]
+    includes = (f"-isystem{loadgen}", f"-I{presence.SOURCES}")
+    parts = {
+        "loadgen": (theirs, (*build.LOADGEN, f"-I{loadgen}")),
+        "bridge": (bridge, (*build.OURS, *includes)),
+        "cases": (sorted(HERE.glob("*.cc")), (*build.OURS, *includes)),
+    }
+    units = [
+        compiler.Unit(file, folder / part / f"{file.stem}.o", variant.compile_flags(flags), part != "loadgen")
+        for part, (files, flags) in parts.items()
+        for file in files
+    ]
+    command = compiler.find()
+    objects = compiler.compile_all(command, units, say)
+    return _linked([*command, *map(str, objects), *variant.link_flags()], folder / "stress", objects)
+
+
+def cases(program: Path) -> list[str]:
+    """Their names."""
+    return subprocess.run([program], capture_output=True, text=True, check=True).stdout.split()
+
+
+def run(program: Path, case: str, sanitizer: str) -> Outcome:
+    """One case to its end, or to LIMIT_S."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="lgh-stress-") as folder:
+        command = [str(program), case, folder]
+        environment = os.environ | OPTIONS.get(sanitizer, {})
+        try:
+            done = subprocess.run(
+                command, env=environment, capture_output=True, text=True, errors="replace", timeout=LIMIT_S, check=False
+            )
+            output = "" if done.returncode == 0 else f"exit code {done.returncode}"
+            said = done.stdout + done.stderr
+        except subprocess.TimeoutExpired as late:
+            output, said = f"not over after {LIMIT_S:.0f} s", (late.stderr or b"").decode(errors="replace")
+    reports = len(REPORT.findall(said))
+    text = f"{said}\n{output}".strip() if output or reports else ""
+    return Outcome(case, time.monotonic() - began, reports, text)
+
+
+def _linked(command: list[str], target: Path, objects: list[Path]) -> Path:
+    newest = max(file.stat().st_mtime_ns for file in objects)
+    if target.is_file() and target.stat().st_mtime_ns > newest:
+        return target
+    partial = target.with_name(f"{target.name}.{os.getpid()}")
+    done = subprocess.run([*command, "-o", str(partial)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RunFailed(f"the stress program does not link: {done.stderr.strip()}")
+    partial.replace(target)
+    return target
