@@ -140,7 +140,7 @@ def samples(scenario: str, queries: int = 300) -> np.ndarray:
     table = np.zeros(queries * width, dtype=DTYPE)
     query = np.repeat(np.arange(queries), width)
     table["id"] = np.arange(len(table))
-    table["issued"] = table["dequeued"] = table["started"] = 1 + query * 10 * MS
+    table["issued"] = table["dequeued"] = table["started"] = table["computed"] = 1 + query * 10 * MS
     table["done"] = table["issued"] + np.where(query % 5 == 4, 12, 10) * MS - 1000
     table["batch"] = width
     return table

@@ -42,7 +42,7 @@ def program(sanitizer: str, say: Callable[[str], None]) -> Path:
     folder = WORK / f"stress-{variant.name}"
     theirs = [file for file in sources.unaltered(loadgen) if file.suffix == ".cc"]
     bridge = [file for file in sorted(presence.SOURCES.glob("*.cc")) if file.name != "module.cc"]
-    includes = (f"-isystem{loadgen}", f"-I{presence.SOURCES}")
+    includes = (f"-isystem{loadgen}", f"-iquote{presence.SOURCES}")  # its signal.h must not hide the system's
     parts = {
         "loadgen": (theirs, (*build.LOADGEN, f"-I{loadgen}")),
         "bridge": (bridge, (*build.OURS, *includes)),

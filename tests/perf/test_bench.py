@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -190,6 +192,11 @@ def test_cpp_and_python_get_the_same_settings(tmp_path: Path, monkeypatch: pytes
     assert given["--server_target_qps"] == "1000.0"
     assert given["--server_target_latency_ns"] == "10000000"
     assert given["--qsl_rng_seed"] == "2085463073848966840"
+
+
+def test_a_busy_process_of_a_parent_that_is_gone_ends() -> None:
+    command = [sys.executable, "-m", "lgh_bench.burn", str(2**22 + 1)]  # past the largest there is
+    subprocess.run(command, cwd=variants.PLUGIN, check=True, timeout=30)
 
 
 def test_one_completion_holds_the_whole_query(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

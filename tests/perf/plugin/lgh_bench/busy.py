@@ -13,20 +13,12 @@ import sys
 import threading
 from pathlib import Path
 
+from lgh_bench.burn import compute
 from loadgen_harness.backends.null import Null
 
 VARIABLE = "LGH_BENCH_BUSY"
 WORKER, LOADGEN, RESPOND = "worker", "loadgen", "respond"  # where the backend, LoadGen, post-processing lives
 OWN = "own"  # processes of their own
-PROCESS = "import os; from lgh_bench.busy import compute; compute(os.getppid())"
-
-
-def compute(parent: int) -> None:
-    """Keep one core busy with pure Python until the process that began this one is gone."""
-    number = 1
-    while os.getppid() == parent:
-        for _ in range(10_000):
-            number = (number * 1_103_515_245 + 12_345) & 0x7FFFFFFF
 
 
 def start(place: str) -> None:
@@ -36,9 +28,9 @@ def start(place: str) -> None:
         return
     for number in range(int(count)):
         if place == OWN:
-            subprocess.Popen([sys.executable, "-c", PROCESS])
+            subprocess.Popen([sys.executable, "-m", "lgh_bench.burn", str(os.getpid())])
         else:
-            threading.Thread(target=compute, args=(os.getppid(),), name=f"busy-{number}", daemon=True).start()
+            threading.Thread(target=compute, args=(lambda: True,), name=f"busy-{number}", daemon=True).start()
 
 
 class Busy(Null):
