@@ -41,13 +41,13 @@ class Seat:
         seat = bridge.Seat(table, self._ids, self._indices, batching.max_wait_ns, batching.spin_ns)
         self.next_batch: Callable[[], int] = seat.next_batch
         self.try_batch: Callable[[], int] = seat.try_batch
-        self._views: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self.views: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def batch(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         """The first `count` ids [n] uint64 and sample indices [n] int64, overwritten by the next batch."""
-        views = self._views.get(count)
+        views = self.views.get(count)
         if views is None:
-            views = self._views[count] = self._ids[:count], self._indices[:count]
+            views = self.views[count] = self._ids[:count], self._indices[:count]
         return views
 
 
@@ -58,10 +58,11 @@ class NativeDriver:
 
     def __init__(self, batching: Batching, counters: Counters, fail: Fail) -> None:
         """Raises RunFailed where the bridge is missing or cannot be loaded; `fail` ends the run."""
-        self._batching = batching
+        self.batching = batching
         self.bridge = presence.load()
         self.table = self.bridge.Table(samples.LIMIT, OVERFLOW)
         self._loadgen = self.bridge.Bridge(self.table, counters.pair(), partial(_failed, fail))
+        self._complete = self._loadgen.complete
         # Not thread-local: those die with their thread's Python state, when nanobind cannot take the lock it wants.
         self._seats: dict[int, Seat] = {}
 
@@ -80,7 +81,8 @@ class NativeDriver:
             load=_loader(self._loadgen, sut, qsl),
             unload=qsl.unload,
         )
-        answer = _answering(self, sut, self._batching.max_batch) if inline else None
+        alone = plan.settings.server_num_issue_query_threads <= 1
+        answer = (_answering_alone if alone else _answering)(self, sut.issue) if inline else None
         try:
             self._loadgen.start_test(settings, str(folder), library, answer)
         except (RuntimeError, ValueError, MemoryError) as error:  # C++ exceptions in Python's clothes
@@ -96,12 +98,12 @@ class NativeDriver:
         """The calling thread's own."""
         seat = self._seats.get(get_ident())
         if seat is None:
-            seat = self._seats[get_ident()] = Seat(self.bridge, self.table, self._batching)
+            seat = self._seats[get_ident()] = Seat(self.bridge, self.table, self.batching)
         return seat
 
     def listen(self, ring: Any) -> None:
         """Complete what a worker process writes into `ring`, from a thread of the bridge's own."""
-        self._loadgen.listen(ring, self._batching.spin_ns)
+        self._loadgen.listen(ring, self.batching.spin_ns)
 
     def complete(self, ids: Ids, responses: Responses, tokens: Sequence[int] | None = None) -> None:
         """Report finished samples: rows of a C-contiguous (n, k) array or n byte strings, in the order of `ids`.
@@ -109,6 +111,12 @@ class NativeDriver:
         LoadGen copies the bytes before the call returns. Raises RunFailed for responses that do not fit the samples
         or answer what is not in flight.
         """
+        if tokens is None and type(responses) is np.ndarray and type(ids) is np.ndarray:
+            try:  # the hot path: answer() without its call
+                self._complete(ids, responses)
+                return
+            except (ValueError, TypeError, BufferError, RuntimeError) as error:
+                raise _unfit(error) from error
         answer(self._loadgen, ids, responses, tokens)
 
     def first_token(self, ids: Ids, responses: Sequence[bytes]) -> None:
@@ -148,17 +156,31 @@ def _loader(loadgen: Any, sut: SystemUnderTest, qsl: QuerySampleLibrary) -> Call
     return load
 
 
-def _answering(driver: NativeDriver, sut: SystemUnderTest, full: int) -> Callable[[], None]:
-    """Answers what was just issued, in the issuing thread, in pieces of at most a batch."""
-    issue = sut.issue
+Issue = Callable[[np.ndarray, np.ndarray], None]
 
-    def answer() -> None:
+
+def _answering_alone(driver: NativeDriver, issue: Issue) -> Callable[[int], None]:
+    """Answers the samples that were just issued, in the issuing thread, in pieces of at most a batch."""
+    seat = Seat(driver.bridge, driver.table, driver.batching)
+    try_batch, views, batch = seat.try_batch, seat.views, seat.batch
+
+    def answer(left: int) -> None:
+        while left > 0:
+            count = try_batch()
+            issue(*(views.get(count) or batch(count)))
+            left -= count
+
+    return answer
+
+
+def _answering(driver: NativeDriver, issue: Issue) -> Callable[[int], None]:
+    """The same for several issuing threads: each has a seat, and one may take what another issued."""
+
+    def answer(left: int) -> None:
         seat = driver.seat()
-        count = full
-        while count == full:
-            count = seat.try_batch()
-            if count:
-                issue(*seat.batch(count))
+        while left > 0 and (count := seat.try_batch()):
+            issue(*seat.batch(count))
+            left -= count
 
     return answer
 
@@ -181,20 +203,13 @@ def expected_rows(plan: Plan, qsl: QuerySampleLibrary) -> int:
 
 def answer(sink: Any, ids: Ids, responses: Responses, tokens: Sequence[int] | None) -> None:
     """Hand finished samples to a Bridge or a Ring; raises RunFailed for responses that do not fit."""
-    if not isinstance(ids, np.ndarray):
-        ids = np.array(ids, np.uint64)
+    known = ids if isinstance(ids, np.ndarray) else np.array(ids, np.uint64)
     counts = None if tokens is None else np.array(tokens, np.int64)
+    data = (responses, None) if isinstance(responses, np.ndarray) else _joined(known, responses)
     try:
-        if isinstance(responses, np.ndarray):
-            if len(responses) != len(ids):
-                raise ValueError(f"{len(responses)} responses to {len(ids)} samples")
-            sink.complete(ids, responses, None, counts)
-        else:
-            sink.complete(ids, *_joined(ids, responses), counts)
-    except (ValueError, TypeError, BufferError) as error:
-        raise RunFailed(f"the system under test gave unfit responses ({error}): mend its respond()") from error
-    except RuntimeError as error:
-        raise RunFailed(str(error)) from error
+        sink.complete(known, *data, counts)
+    except (ValueError, TypeError, BufferError, RuntimeError) as error:
+        raise _unfit(error) from error
 
 
 def first_token(sink: Any, ids: Ids, responses: Sequence[bytes]) -> None:
@@ -203,8 +218,15 @@ def first_token(sink: Any, ids: Ids, responses: Sequence[bytes]) -> None:
         ids = np.array(ids, np.uint64)
     try:
         sink.first_token(ids, *_joined(ids, responses))
-    except RuntimeError as error:
-        raise RunFailed(str(error)) from error
+    except (ValueError, TypeError, BufferError, RuntimeError) as error:
+        raise _unfit(error) from error
+
+
+def _unfit(error: Exception) -> RunFailed:
+    """What the bridge says of responses: a RuntimeError speaks of samples that are not in flight."""
+    if isinstance(error, RuntimeError):
+        return RunFailed(str(error))
+    return RunFailed(f"the system under test gave unfit responses ({error}): mend its respond()")
 
 
 def _joined(ids: np.ndarray, responses: Sequence[bytes]) -> tuple[bytes, np.ndarray]:

@@ -72,7 +72,7 @@ void work_by_ring(lgh::Table& table, lgh::Ring& ring, const Setup& setup) {
 }
 
 void answer_inline(Harness& harness, const Setup& setup) {
-  harness.bridge->answer_inline([&harness, setup] {
+  harness.bridge->answer_inline([&harness, setup](size_t, int64_t) {
     static thread_local Answers answers(setup.tokens);
     static thread_local std::vector<uint64_t> ids(setup.max);
     static thread_local std::vector<int64_t> indices(setup.max);

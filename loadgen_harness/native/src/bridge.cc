@@ -14,14 +14,17 @@ namespace lgh {
 
 namespace {
 
-// LoadGen's own clock is the wall clock in libstdc++: a scheduled time is translated through its distance from now.
-int64_t monotonic(mlperf::PerfClock::time_point time, mlperf::PerfClock::time_point now, int64_t now_monotonic) {
-  return now_monotonic - std::chrono::duration_cast<std::chrono::nanoseconds>(now - time).count();
+// LoadGen's own clock is the wall clock in libstdc++. It is compared with ours this often; between two comparisons it
+// can drift by half a microsecond, as a wall clock that is being corrected does.
+constexpr int64_t kCompared_ns = 1'000'000;
+
+int64_t nanoseconds(mlperf::PerfClock::time_point time) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
 }
 
-// A response id is the address of LoadGen's own record of the sample.
-mlperf::PerfClock::time_point scheduled(mlperf::ResponseId id) {
-  return reinterpret_cast<mlperf::loadgen::SampleMetadata*>(id)->query_metadata->scheduled_time;
+// When LoadGen meant to issue a sample, by its clock: a response id is the address of LoadGen's record of the sample.
+int64_t scheduled(mlperf::ResponseId id) {
+  return nanoseconds(reinterpret_cast<mlperf::loadgen::SampleMetadata*>(id)->query_metadata->scheduled_time);
 }
 
 class Samples : public mlperf::QuerySampleLibrary {
@@ -53,20 +56,23 @@ Bridge::~Bridge() {
 void Bridge::IssueQuery(const std::vector<mlperf::QuerySample>& samples) {
   if (samples.empty()) return;
   try {
-    queue(samples);
-    if (answer_) answer_();
+    int64_t issued = now_ns();
+    queue(samples, issued);
+    if (answer_) answer_(samples.size(), issued);
   } catch (const std::exception& error) {
     fail_(error.what());
   }
 }
 
-void Bridge::queue(const std::vector<mlperf::QuerySample>& samples) {
+void Bridge::queue(const std::vector<mlperf::QuerySample>& samples, int64_t issued) {
   std::lock_guard<std::mutex> turn(issuers_);
-  int64_t issued = now_ns();
-  auto now = mlperf::PerfClock::now();
-  int64_t meant = monotonic(scheduled(samples[0].id), now, issued);
+  if (issued - compared_ > kCompared_ns) {
+    offset_ = issued - nanoseconds(mlperf::PerfClock::now());
+    compared_ = issued;
+  }
+  int64_t meant = scheduled(samples[0].id) + offset_;
   auto sample = [&](size_t i) {
-    int64_t time = coalescing_ ? monotonic(scheduled(samples[i].id), now, issued) : meant;
+    int64_t time = coalescing_ ? scheduled(samples[i].id) + offset_ : meant;
     return Sample{samples[i].id, static_cast<int64_t>(samples[i].index), time};
   };
   __atomic_fetch_add(&progress_[0], samples.size(), __ATOMIC_RELAXED);

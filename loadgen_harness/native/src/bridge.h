@@ -45,8 +45,9 @@ class Bridge : private mlperf::SystemUnderTest {
   Bridge(std::shared_ptr<Table> table, uint64_t* progress, std::function<void(std::string)> fail);
   ~Bridge() override;
 
-  // The issuing thread calls `answer` after each query instead of leaving it to workers. Set before the test.
-  void answer_inline(std::function<void()> answer) { answer_ = std::move(answer); }
+  // The issuing thread calls `answer` with the number of samples and their time of issue after each query instead of
+  // leaving them to workers. Set before the test.
+  void answer_inline(std::function<void(size_t, int64_t)> answer) { answer_ = std::move(answer); }
 
   // What surrounds the life of a thread that issues queries: where `answer` wants something prepared for its thread.
   using Around = std::function<void(const std::function<void()>&)>;
@@ -71,7 +72,7 @@ class Bridge : private mlperf::SystemUnderTest {
   void IssueQuery(const std::vector<mlperf::QuerySample>& samples) override;
   void FlushQueries() override { table_->flush(); }
 
-  void queue(const std::vector<mlperf::QuerySample>& samples);
+  void queue(const std::vector<mlperf::QuerySample>& samples, int64_t issued);
   std::vector<size_t> dearest_first(const std::vector<mlperf::QuerySample>& samples) const;
   Row& flying(uint64_t number) const;
   std::vector<mlperf::QuerySampleResponse>& gather(const Responses& responses) const;
@@ -82,11 +83,13 @@ class Bridge : private mlperf::SystemUnderTest {
   std::shared_ptr<Table> table_;
   uint64_t* progress_;
   std::function<void(std::string)> fail_;
-  std::function<void()> answer_;
+  std::function<void(size_t, int64_t)> answer_;
   Around around_ = [](const std::function<void()>& thread) { thread(); };
   std::vector<double> costs_;
   bool coalescing_ = false;
   std::mutex issuers_;  // LoadGen may issue from several threads
+  int64_t offset_ = 0;  // of LoadGen's clock from ours, and when that was looked at
+  int64_t compared_ = INT64_MIN / 2;
   std::vector<std::shared_ptr<Ring>> rings_;
   std::vector<std::thread> completers_;
 };

@@ -91,6 +91,7 @@ class Array {
   }
   const uint8_t* bytes() const { return static_cast<const uint8_t*>(view_.buf); }
   size_t size() const { return static_cast<size_t>(view_.len); }
+  size_t rows() const { return view_.ndim > 0 && view_.shape ? static_cast<size_t>(view_.shape[0]) : size(); }
   size_t count() const { return view_.itemsize ? size() / static_cast<size_t>(view_.itemsize) : 0; }
 
  private:
@@ -134,7 +135,7 @@ class Seat {
 class Answer {
  public:
   Answer(nb::handle ids, nb::handle data, nb::handle offsets, nb::handle tokens)
-      : ids_(ids, PyBUF_FORMAT), data_(data, PyBUF_SIMPLE) {
+      : ids_(ids, PyBUF_FORMAT), data_(data, PyBUF_ND) {
     made_.rows = ids_.words<const uint64_t>("ids");
     made_.count = ids_.count();
     made_.data = data_.bytes();
@@ -144,9 +145,9 @@ class Answer {
       bool fits = offsets_->count() == made_.count + 1 && made_.offsets[made_.count] <= data_.size();
       for (size_t i = 0; fits && i < made_.count; ++i) fits = made_.offsets[i] <= made_.offsets[i + 1];
       if (!fits) throw nb::value_error("offsets do not fit the samples and their bytes");
-    } else if (made_.count) {
-      made_.stride = data_.size() / made_.count;
-      if (made_.stride * made_.count != data_.size()) throw nb::value_error("the responses do not fit the samples");
+    } else {
+      if (data_.rows() != made_.count) throw nb::value_error(counts(data_.rows(), made_.count).c_str());
+      made_.stride = made_.count ? data_.size() / made_.count : 0;
     }
     if (!tokens.is_none()) {
       tokens_ = std::make_unique<Array>(tokens, PyBUF_FORMAT);
@@ -167,6 +168,10 @@ class Answer {
   }
 
  private:
+  static std::string counts(size_t responses, size_t samples) {
+    return std::to_string(responses) + " responses to " + std::to_string(samples) + " samples";
+  }
+
   Array ids_, data_;
   std::unique_ptr<Array> offsets_, tokens_;
   Responses made_{};
@@ -268,11 +273,10 @@ class PythonBridge {
   void start_test(const mlperf::TestSettings& settings, const std::string& folder, nb::object library,
                   nb::object answer) {
     if (!answer.is_none()) {
-      bridge().answer_inline([this, answer] {
-        int64_t ready = now_ns();
+      bridge().answer_inline([this, answer](size_t count, int64_t issued) {
         nb::gil_scoped_acquire acquire;
-        gil.waited(now_ns() - ready);
-        call_python(answer, fail_);
+        gil.waited(now_ns() - issued);
+        call_python(answer, fail_, count);
       });
       bridge().surround_threads([](const std::function<void()>& thread) {
         nb::gil_scoped_acquire acquire;  // one thread state for all its calls, not one for each
@@ -413,7 +417,8 @@ void bind_ring(nb::module_& m) {
           [](Ring& ring, nb::handle ids, nb::handle data, nb::handle offsets, nb::handle tokens) {
             ring_answer(ring, Kind::kComplete, Answer(ids, data, offsets, tokens));
           },
-          nb::arg("ids"), nb::arg("data"), nb::arg("offsets").none(), nb::arg("tokens").none())
+          nb::arg("ids"), nb::arg("data"), nb::arg("offsets").none() = nb::none(),
+          nb::arg("tokens").none() = nb::none())
       .def(
           "first_token",
           [](Ring& ring, nb::handle ids, nb::handle data, nb::handle offsets) {

@@ -63,7 +63,7 @@ size_t Table::claim(uint64_t* ids, int64_t* indices, size_t max, int64_t looking
   int64_t now = now_ns();
   for (uint64_t i = 0; i < count; ++i) {
     Row& taken = row(first + i);
-    taken.dequeued = std::max(taken.issued, looking_since);
+    taken.dequeued = std::min(now, std::max(taken.issued, looking_since));
     taken.started = now;
     taken.batch = static_cast<int32_t>(count);
     ids[i] = first + i;
@@ -72,7 +72,7 @@ size_t Table::claim(uint64_t* ids, int64_t* indices, size_t max, int64_t looking
   return count;
 }
 
-size_t Table::try_batch(uint64_t* ids, int64_t* indices, size_t max) { return claim(ids, indices, max, now_ns()); }
+size_t Table::try_batch(uint64_t* ids, int64_t* indices, size_t max) { return claim(ids, indices, max, kForever); }
 
 size_t Table::next_batch(uint64_t* ids, int64_t* indices, size_t max, int64_t max_wait_ns, int64_t spin_ns) {
   int64_t looking_since = now_ns();
