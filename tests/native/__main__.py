@@ -41,7 +41,8 @@ def _arguments() -> argparse.Namespace:
 
 def _told(outcome: sanitize.Outcome) -> sanitize.Outcome:
     verdict = "FAILED" if outcome.output else "ok"
-    console.say(f"{verdict:6} {outcome.seconds:6.2f} s  {outcome.name}")
+    hung = f"  (LoadGen's logger hung {outcome.hung} times before)" if outcome.hung else ""
+    console.say(f"{verdict:6} {outcome.seconds:6.2f} s  {outcome.name}{hung}")
     if outcome.output:
         console.say(outcome.output)
     return outcome

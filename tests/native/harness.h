@@ -1,6 +1,7 @@
 // A bridge with a table, a library of made-up samples and answers that tell which sample they belong to.
 #pragma once
 
+#include <atomic>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -66,6 +67,38 @@ class Answers {
   lgh::Responses made_{};
 };
 
+// Ends the process where LoadGen does not return though every sample was completed long ago: its logger can lose the
+// entry that its end waits for (see loadgen.tsan), which says nothing about the bridge.
+class Watch {
+ public:
+  static constexpr int kExit = 75;  // sanitize.py tries such a case again
+
+  explicit Watch(const uint64_t* progress) : thread_([this, progress] { look(progress); }) {}
+  ~Watch() {
+    over_ = true;
+    thread_.join();
+  }
+
+ private:
+  static constexpr int64_t kPatience = 20 * kSecond;
+
+  void look(const uint64_t* progress) {
+    uint64_t seen = 0;
+    for (int64_t since = lgh::now_ns(); !over_; sleep_ns(5 * kMilli)) {
+      uint64_t issued = __atomic_load_n(&progress[0], __ATOMIC_RELAXED);
+      uint64_t completed = __atomic_load_n(&progress[1], __ATOMIC_RELAXED);
+      if (completed == 0 || completed != issued || completed != seen) since = lgh::now_ns();
+      seen = completed;
+      if (lgh::now_ns() - since < kPatience) continue;
+      fprintf(stderr, "LoadGen does not return, %zu samples after\n", static_cast<size_t>(completed));
+      _exit(kExit);
+    }
+  }
+
+  std::atomic<bool> over_{false};
+  std::thread thread_;
+};
+
 struct Harness {
   Harness(size_t capacity, size_t overflow)
       : table(std::make_shared<lgh::Table>(capacity, overflow)),
@@ -79,6 +112,7 @@ struct Harness {
       for (size_t sample : samples) bridge->costs()[sample] = static_cast<double>(sample % 17);
     };
     auto unload = [&](const std::vector<size_t>& samples) { loaded -= samples.size(); };
+    Watch watch(progress);
     bridge->start_test(settings, folder, folder + "/audit.config", {kSamples, kSamples / 2, load, unload});
     expect(loaded == 0, "samples stayed loaded");
   }

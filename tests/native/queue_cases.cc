@@ -89,14 +89,20 @@ void take(lgh::Table& table, const Load& load, Tally& tally, const std::atomic<b
   Random random(seed);
   std::vector<uint64_t> ids(load.max);
   std::vector<int64_t> indices(load.max);
+  std::string wrong;  // told at the end: who stops taking stops all others
   while (size_t count = table.next_batch(ids.data(), indices.data(), load.max, load.max_wait, load.spin)) {
-    check_batch(table, load, ids, indices, count, ending.load());
+    try {
+      check_batch(table, load, ids, indices, count, ending.load());
+    } catch (const std::runtime_error& error) {
+      wrong = error.what();
+    }
     if (random.one_in(50)) sleep_ns(static_cast<int64_t>(random.below(200 * kMicro)));
     for (size_t i = 0; i < count; ++i) {
       tally.add(ids[i]);
       finish(table.row(ids[i]));
     }
   }
+  expect(wrong.empty(), wrong);
 }
 
 void check_record(const lgh::Table& table, const Load& load) {

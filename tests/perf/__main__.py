@@ -34,6 +34,7 @@ def main() -> int:
     chosen = [PARTS[name] for name in args.only or PARTS]
     effort = QUICK if args.quick else Effort()
     effort = replace(effort, pairs=args.pairs) if args.pairs else effort
+    effort = replace(effort, side_every=0) if args.main else effort
     try:
         return bench(chosen, effort, args.output)
     except SuiteError as error:
@@ -46,6 +47,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.perf", description=__doc__)
     parser.add_argument("--only", action="append", choices=sorted(PARTS), help="this part alone (may be repeated)")
     parser.add_argument("--quick", action="store_true", help="every part in under two minutes; the figures mean little")
+    parser.add_argument("--main", action="store_true", help="no ceilings of variants that no target names (20 minutes)")
     parser.add_argument("--pairs", type=int, default=0, help="rounds of every variant (default: 10)")
     parser.add_argument("--output", type=Path, default=Path("build/bench.json"), help="plot and tables lie beside it")
     return parser.parse_args()

@@ -21,7 +21,7 @@ class Effort:
     """How much is measured."""
 
     pairs: int = 10
-    side_every: int = 5  # the ceiling of variants that no target names is sought in every fifth round
+    side_every: int = 5  # the ceiling of variants that no target names is sought in every fifth round; 0: in none
     offline_samples: int = 2_000_000
     queries: int = 50_000  # SingleStream and MultiStream
     server_ms: int = 2_000

@@ -18,6 +18,8 @@ namespace {
 // can drift by half a microsecond, as a wall clock that is being corrected does.
 constexpr int64_t kCompared_ns = 1'000'000;
 
+constexpr std::chrono::milliseconds kRegistering{20};
+
 int64_t nanoseconds(mlperf::PerfClock::time_point time) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
 }
@@ -95,7 +97,7 @@ std::vector<size_t> Bridge::dearest_first(const std::vector<mlperf::QuerySample>
 Row& Bridge::flying(uint64_t number) const {
   if (number >= table_->issued()) throw std::runtime_error("a sample was answered that LoadGen never issued");
   Row& row = table_->row(number);
-  if (done_of(row) != 0) throw std::runtime_error("a sample was answered twice");
+  if (done_of(row) != 0 || table_->used_again(number)) throw std::runtime_error("a sample was answered twice");
   return row;
 }
 
@@ -145,14 +147,16 @@ void Bridge::listen(std::shared_ptr<Ring> ring, int64_t spin_ns) {
 }
 
 void Bridge::serve(Ring* ring, int64_t spin_ns) {
-  try {
-    Message message;
-    while (ring->read(&message, kForever, spin_ns)) {
-      handle(message);
-      ring->release();
+  Message message;
+  bool failed = false;  // LoadGen demands that this thread lives on, and writers must not be held up
+  while (ring->read(&message, kForever, spin_ns)) {
+    try {
+      if (!failed) handle(message);
+    } catch (const std::exception& error) {
+      failed = true;
+      fail_(error.what());
     }
-  } catch (const std::exception& error) {
-    fail_(error.what());
+    ring->release();
   }
 }
 
@@ -182,11 +186,13 @@ void Bridge::start_test(const mlperf::TestSettings& settings, const std::string&
   coalescing_ = settings.server_coalesce_queries;
   bool server = settings.scenario == mlperf::TestScenario::Server;
   std::vector<std::thread> issuers;
+  std::atomic<uint64_t> arrived{0};
   std::promise<void> over;
   std::shared_future<void> after = over.get_future().share();
   for (uint64_t i = 0; server && i < settings.server_num_issue_query_threads; ++i) {
-    issuers.emplace_back([this, after] {
+    issuers.emplace_back([this, after, &arrived] {
       around_([&] {
+        arrived.fetch_add(1);
         mlperf::RegisterIssueQueryThread();
         after.wait();  // a thread that completed samples must outlive LoadGen's logger
       });
@@ -199,6 +205,9 @@ void Bridge::start_test(const mlperf::TestSettings& settings, const std::string&
     for (auto& issuer : issuers) issuer.join();
   };
   Samples samples(library);
+  while (arrived.load() < issuers.size()) std::this_thread::sleep_for(std::chrono::microseconds(100));
+  // They register with LoadGen at once. It waits for them too, but for ten seconds where it looks before they have.
+  if (!issuers.empty()) std::this_thread::sleep_for(kRegistering);
   try {
     mlperf::StartTest(this, &samples, settings, logs, audit_config);
   } catch (...) {

@@ -36,7 +36,7 @@ Ring::Ring(int fd, Attached)
 void Ring::write(Kind kind, const std::vector<Bytes>& parts) {
   Head head{static_cast<uint32_t>(kind), static_cast<uint32_t>(parts.size()), now_ns()};
   std::vector<uint64_t> sizes;
-  std::vector<Bytes> pieces{{&head, sizeof(head)}, {nullptr, parts.size() * 8}};
+  std::vector<Bytes> pieces{{&head, sizeof(head)}, {&kZero, parts.size() * 8}};
   size_t size = sizeof(head) + parts.size() * 8;
   for (const Bytes& part : parts) {
     sizes.push_back(part.size);
@@ -45,7 +45,7 @@ void Ring::write(Kind kind, const std::vector<Bytes>& parts) {
     if (padding) pieces.push_back({&kZero, padding});
     size += padded(part.size);
   }
-  pieces[1].data = sizes.data();
+  if (!sizes.empty()) pieces[1].data = sizes.data();  // memcpy takes no null, not even for no bytes
   std::lock_guard<std::mutex> turn(writers_);
   if (sizeof(Frame) + size <= capacity_ / 4) {
     write_whole(pieces, size);

@@ -53,13 +53,18 @@ uint64_t Table::waiting() const {
   return tail().load(std::memory_order_seq_cst) - taken;
 }
 
-size_t Table::claim(uint64_t* ids, int64_t* indices, size_t max, int64_t looking_since) {
-  uint64_t first = head().load(std::memory_order_relaxed);
+// Whether a batch that is not full may go: another worker may have taken the samples that this one waited with.
+bool Table::due(uint64_t oldest, int64_t max_wait_ns) const {
+  return max_wait_ns <= 0 || flushed() || closed() || now_ns() - issued_of(oldest) >= max_wait_ns;
+}
+
+size_t Table::claim(uint64_t* ids, int64_t* indices, size_t max, int64_t max_wait_ns, int64_t looking_since) {
+  uint64_t first = head().load(std::memory_order_acquire);  // the tail that is read next must be no older
   uint64_t count = 0;
   do {
     count = std::min<uint64_t>(max, tail().load(std::memory_order_acquire) - first);
-    if (count == 0) return 0;
-  } while (!head().compare_exchange_weak(first, first + count, std::memory_order_acq_rel, std::memory_order_relaxed));
+    if (count == 0 || (count < max && !due(first, max_wait_ns))) return 0;
+  } while (!head().compare_exchange_weak(first, first + count, std::memory_order_acq_rel, std::memory_order_acquire));
   int64_t now = now_ns();
   for (uint64_t i = 0; i < count; ++i) {
     Row& taken = row(first + i);
@@ -72,14 +77,14 @@ size_t Table::claim(uint64_t* ids, int64_t* indices, size_t max, int64_t looking
   return count;
 }
 
-size_t Table::try_batch(uint64_t* ids, int64_t* indices, size_t max) { return claim(ids, indices, max, kForever); }
+size_t Table::try_batch(uint64_t* ids, int64_t* indices, size_t max) { return claim(ids, indices, max, 0, kForever); }
 
 size_t Table::next_batch(uint64_t* ids, int64_t* indices, size_t max, int64_t max_wait_ns, int64_t spin_ns) {
   int64_t looking_since = now_ns();
   while (true) {
     header_->ready.wait([&] { return !empty() || closed(); }, kForever, spin_ns);
     if (max_wait_ns > 0 && waiting() < max) await_batch(max, max_wait_ns, spin_ns);
-    size_t count = claim(ids, indices, max, looking_since);
+    size_t count = claim(ids, indices, max, max_wait_ns, looking_since);
     if (count || (closed() && empty())) return count;
   }
 }
@@ -88,7 +93,8 @@ void Table::await_batch(size_t max, int64_t max_wait_ns, int64_t spin_ns) {
   header_->batch.store(max, std::memory_order_seq_cst);
   uint64_t oldest = head().load(std::memory_order_acquire);
   if (oldest == tail().load(std::memory_order_acquire)) return;
-  int64_t deadline = __atomic_load_n(&row(oldest).issued, __ATOMIC_RELAXED) + max_wait_ns;
+  int64_t deadline = issued_of(oldest) + max_wait_ns;
+  if (oldest != head().load(std::memory_order_acquire)) return;  // taken: the row may hold a later sample by now
   auto go = [&] { return waiting() >= max || flushed() || closed(); };
   header_->full.wait(go, deadline, spin_ns);
 }

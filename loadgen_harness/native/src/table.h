@@ -76,6 +76,7 @@ class Table {
 
   uint64_t issued() const { return tail().load(std::memory_order_acquire); }
   size_t recorded() const;  // rows that stay
+  bool used_again(uint64_t number) const { return number >= capacity_ && issued() - number > overflow_; }
   Row& row(uint64_t number) const { return rows_[slot(number)]; }
   const Row* rows() const { return rows_; }
 
@@ -117,7 +118,9 @@ class Table {
   void await_old(uint64_t number);
   uint64_t waiting() const;
   void await_batch(size_t max, int64_t max_wait_ns, int64_t spin_ns);
-  size_t claim(uint64_t* ids, int64_t* indices, size_t max, int64_t looking_since);
+  int64_t issued_of(uint64_t number) const { return __atomic_load_n(&row(number).issued, __ATOMIC_ACQUIRE); }
+  bool due(uint64_t oldest, int64_t max_wait_ns) const;
+  size_t claim(uint64_t* ids, int64_t* indices, size_t max, int64_t max_wait_ns, int64_t looking_since);
 
   Memory memory_;
   Header* header_;

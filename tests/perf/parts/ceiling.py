@@ -59,7 +59,7 @@ def search_for(variant: Variant, number: int, known: list[float], resolution: fl
 
 def chosen(effort: Effort) -> tuple[Variant, ...]:
     """Every variant, or those in question."""
-    return MAIN if effort.few else (*MAIN, *SIDE)
+    return MAIN if effort.few or not effort.side_every else (*MAIN, *SIDE)
 
 
 def holds(session: Session, variant: Variant, qps: float) -> bool:
@@ -76,7 +76,7 @@ def probe(qps: float, duration_ms: float) -> Probe:
 def seconds(effort: Effort) -> float:
     """A search takes about seven runs."""
     side = len(chosen(effort)) - len(MAIN)
-    searches = len(MAIN) * effort.pairs + side * -(-effort.pairs // effort.side_every)
+    searches = len(MAIN) * effort.pairs + (side and side * -(-effort.pairs // effort.side_every))
     return searches * 7 * (effort.server_ms * 1.8e-3 + 1.0)
 
 
