@@ -41,12 +41,19 @@ def test_a_campaign_and_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[s
     first = of(Run(folder))
     assert first and first.seconds == 0.1 and not first.error
     assert "  tax      tiny/SingleStream" not in done.stdout  # SingleStream has no limit to warn of
-    assert "warning tax" in done.stdout
+    assert "warning tax" not in done.stdout
     assert taxes.tax_(argparse.Namespace(runs=[folder], seconds=0.2)) == 0
     shown = capsys.readouterr().out
     second = of(Run(folder))
     assert second and second.seconds == 0.2
-    assert "Harness tax" in shown and "not visible" in shown and "wanted at most 2 %" in shown
+    assert "Harness tax" in shown and "not visible" in shown and "wanted at most" not in shown
+
+
+def test_more_than_two_percent_of_a_limit_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for added, warned in ((10_000_000.0, True), (10_000.0, False)):
+        made = Made(Scenario.SERVER, 200, 1.0, limit_ms=100.0, tax={**ADDED, "p99_ns": added})
+        taxes.warn("mine/Server", make(tmp_path / f"{added:.0f}", made))
+        assert ("wanted at most 2 %" in capsys.readouterr().out) == warned
 
 
 def test_cells() -> None:
