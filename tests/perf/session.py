@@ -22,11 +22,11 @@ class Effort:
 
     pairs: int = 10
     side_every: int = 5  # the ceiling of variants that no target names is sought in every fifth round; 0: in none
-    offline_samples: int = 2_000_000
+    offline_samples: int = 1_500_000
     queries: int = 50_000  # SingleStream and MultiStream
-    server_ms: int = 2_000
-    model_s: float = 1.0  # of each bare loop around LoadGen's test, which takes twice as long
-    resolution: float = 1.08  # of the Server ceiling
+    server_ms: int = 1_500
+    model_s: float = 0.5  # of each bare loop around LoadGen's test, which takes twice as long
+    resolution: float = 1.1  # of the Server ceiling
     memory_samples: int = 10_000_000
     memory_runs: int = 3
     few: bool = False  # the variants and cases that targets name, and little more
