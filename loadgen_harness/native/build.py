@@ -59,9 +59,13 @@ class Variant:
         return ("-pthread", *(SMALL if self == Variant() else self._sanitizer()))
 
     def environment(self, module: Path) -> str:
-        """What stands before a Python command that is to use it."""
+        """What stands before a Python command that is to use it.
+
+        Python does not link libstdc++, and a sanitizer looks for its part in exceptions when the process begins.
+        """
         library = SANITIZERS.get(self.sanitize, "")
-        preload = f'LD_PRELOAD="$(g++ -print-file-name={library})" ' if library else ""
+        preloaded = " ".join(f"$(g++ -print-file-name={name})" for name in (library, "libstdc++.so"))
+        preload = f'LD_PRELOAD="{preloaded}" ' if library else ""
         return f"{preload}{presence.VARIANT}={module}"
 
     def _sanitizer(self) -> tuple[str, ...]:

@@ -22,11 +22,11 @@ class Effort:
 
     pairs: int = 10
     side_every: int = 5  # the ceiling of variants that no target names is sought in every fifth round; 0: in none
-    offline_samples: int = 1_500_000
-    queries: int = 50_000  # SingleStream and MultiStream
+    offline_samples: int = 1_000_000
+    queries: int = 20_000  # SingleStream and MultiStream
     server_ms: int = 1_500
-    model_s: float = 0.5  # of each bare loop around LoadGen's test, which takes twice as long
-    resolution: float = 1.1  # of the Server ceiling
+    model_s: float = 0.4  # of each bare loop around LoadGen's test, which takes twice as long
+    resolution: float = 1.12  # of the Server ceiling
     memory_samples: int = 10_000_000
     memory_runs: int = 3
     few: bool = False  # the variants and cases that targets name, and little more

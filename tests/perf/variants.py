@@ -60,6 +60,7 @@ class Probe:
     max_batch: int
     benchmark: str = "instant"
     environment: Mapping[str, str] = field(default_factory=dict)  # what keeps the machine busy
+    max_wait_ms: float = 0.0  # of the harness's batching; the C++ programs take what is there
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -78,6 +79,7 @@ class Probe:
             round="bench",
             division=Division.OPEN,
             max_batch=self.max_batch,
+            max_wait_ms=self.max_wait_ms,
             overrides=self.overrides,
             spin_us=variant.spin_us,
             postprocess=variant.postprocess,

@@ -92,6 +92,7 @@ class Bridge : private mlperf::SystemUnderTest {
   int64_t compared_ = INT64_MIN / 2;
   std::vector<std::shared_ptr<Ring>> rings_;
   std::vector<std::thread> completers_;
+  alignas(64) std::atomic<uint64_t> completed_{0};
 };
 
 }  // namespace lgh

@@ -49,7 +49,7 @@ class Table {
   // unfinished samples.
   template <class Source>
   void push(size_t count, int64_t issued, Source sample) {
-    header_->flushed.store(0, std::memory_order_relaxed);
+    if (flushed()) header_->flushed.store(0, std::memory_order_relaxed);
     uint64_t next = tail().load(std::memory_order_relaxed);
     for (size_t begin = 0; begin < count;) {
       size_t end = begin + kPiece < count ? begin + kPiece : count;

@@ -230,7 +230,8 @@ def test_variants_have_names_and_flags_of_their_own(tmp_path: Path) -> None:
     assert {"-DNDEBUG", "-DNB_COMPACT_ASSERTIONS"}.isdisjoint(thread.compile_flags(build.OURS))
     assert "-Wl,-s" in plain.link_flags()
     assert thread.link_flags() == ("-pthread", "-fsanitize=thread")
-    wanted = f'LD_PRELOAD="$(g++ -print-file-name=libtsan.so)" LGH_BRIDGE={tmp_path}'
+    both = "$(g++ -print-file-name=libtsan.so) $(g++ -print-file-name=libstdc++.so)"
+    wanted = f'LD_PRELOAD="{both}" LGH_BRIDGE={tmp_path}'
     assert thread.environment(tmp_path) == wanted
 
 

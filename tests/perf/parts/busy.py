@@ -20,7 +20,7 @@ PLACES = {
     OWN: "in a process of its own",
 }
 
-SECOND = 2  # two busy threads, which no target names, are measured in every second round
+SECOND = 5  # two busy threads, which no target names, are measured in every fifth round
 
 
 @dataclass(frozen=True)
