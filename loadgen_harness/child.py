@@ -146,12 +146,15 @@ def model_file(benchmark: Benchmark, precision: str) -> Path | None:
 
 def build(parts: Parts, spec: RunSpec, *, folder: Path, counters: Counters, fail: Fail) -> Worker:
     """Driver, SUT and worker of a run, nothing loaded or started yet; raises BadInput for what does not go together."""
-    if spec.replicas < 1 or spec.spin_us < 0:
-        raise BadInput("a run has at least one replica and no negative spinning: mend --replicas or --spin-us.")
+    if spec.replicas < 1:
+        raise BadInput(f"--replicas must be at least 1, not {spec.replicas}.")
+    if spec.spin_us < 0:
+        raise BadInput(f"--spin-us must not be negative, as {spec.spin_us:g} is.")
     driver_class = choose_driver(spec.driver, parts.plan.settings)
     name = worker_name(spec, parts.benchmark, driver_class.name)
     if name == "process" and driver_class.name == "python":
-        raise BadInput(f"--worker process needs the native bridge: {bridge_missing() or 'leave --driver python out.'}")
+        remedy = "leave --driver python out." if spec.driver else bridge_missing()
+        raise BadInput(f"--worker process needs the native bridge: {remedy}")
     batching = Batching(max(spec.max_batch, 1), int(spec.max_wait_ms * 1e6), int(spec.spin_us * 1e3))
     driver = driver_class(batching, counters, fail)
     sut = build_sut(parts, driver, fail)

@@ -138,6 +138,10 @@ def run(args: argparse.Namespace) -> int:
         )
     for line in done.meta["locked"]:
         console.note(line)
+    if done.meta["driver"] == "python" and not args.driver:
+        from loadgen_harness.native import presence
+
+        console.note(f"LoadGen's Python binding drove this run: {presence.missing()}")
     verdict = "VALID" if done.valid else "INVALID"
     figure = f"{job.key} {spec.mode}  {describe_result(done)}"
     console.say(f"{verdict}  {figure}  in {spec.output}", "" if done.valid else "red")

@@ -87,4 +87,4 @@ def check_local(spec: RunSpec) -> None:
     }
     for what, value in asked.items():
         if value:
-            raise BadInput(f"{what} means replicas in processes of their own: choose --worker process.")
+            raise BadInput(f"{what} needs replicas in processes of their own: choose --worker process.")

@@ -16,7 +16,9 @@ class InlineWorker(Worker):
         super().__init__(work)
         check_local(work.spec)
         if work.spec.replicas > 1:
-            raise BadInput("--worker inline answers on LoadGen's own thread: choose --worker thread or process.")
+            raise BadInput(
+                "--replicas beyond 1 need --worker thread or process: inline answers on LoadGen's own thread."
+            )
 
     def start(self) -> None:
         """Nothing to start."""

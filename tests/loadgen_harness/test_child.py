@@ -95,8 +95,8 @@ def test_batching_comes_from_the_spec() -> None:
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"worker": "process"}, "--worker process needs the native bridge"),
     ({"worker": "tread"}, "unknown worker 'tread': did you mean 'thread'?"),
-    ({"replicas": 0}, "at least one replica"),
-    ({"spin_us": -1}, "no negative spinning"),
+    ({"replicas": 0}, "--replicas must be at least 1, not 0"),
+    ({"spin_us": -1}, "--spin-us must not be negative"),
     ({"worker": "thread", "postprocess": "process"}, "choose --worker process"),
 ]
 

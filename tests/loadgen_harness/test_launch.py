@@ -283,7 +283,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"worker": "tread"}, "unknown worker 'tread': did you mean 'thread'?"),
     ({"driver": "pyton"}, "unknown driver 'pyton': did you mean 'python'?"),
     ({"driver": "python", "worker": "process"}, "--worker process needs the native bridge"),
-    ({"replicas": 2}, "choose --worker thread or process"),
+    ({"replicas": 2}, "need --worker thread or process"),
     ({"options": {"latency": "1"}}, "backend null has no option 'latency'"),
     ({"overrides": {"target_qps": 0}}, "target_qps must be more than 0"),
     ({"user_conf": Path("absent.conf")}, "cannot read absent.conf"),

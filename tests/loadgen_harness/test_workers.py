@@ -71,11 +71,11 @@ def test_inline_needs_nothing() -> None:
 
 
 LAYOUTS: list[tuple[type[Any], dict[str, Any], str]] = [
-    (InlineWorker, {"replicas": 2}, "choose --worker thread or process"),
+    (InlineWorker, {"replicas": 2}, "need --worker thread or process"),
     (ThreadWorker, {"replicas": 2}, "backend null serves one thread at a time: choose --worker process"),
-    *((kind, {"postprocess": "process"}, "--postprocess means") for kind in (InlineWorker, ThreadWorker)),
-    *((kind, {"pin": "split"}, "--pin means") for kind in (InlineWorker, ThreadWorker)),
-    *((kind, {"device": "cuda:0,cuda:1"}, "several devices means") for kind in (InlineWorker, ThreadWorker)),
+    *((kind, {"postprocess": "process"}, "--postprocess needs") for kind in (InlineWorker, ThreadWorker)),
+    *((kind, {"pin": "split"}, "--pin needs") for kind in (InlineWorker, ThreadWorker)),
+    *((kind, {"device": "cuda:0,cuda:1"}, "several devices needs") for kind in (InlineWorker, ThreadWorker)),
 ]
 
 
