@@ -75,13 +75,18 @@ def prepare_process() -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
 
 
+def told(error: BaseException) -> tuple[bool, str]:
+    """Whether the user can mend the cause before a run, and the cause in words."""
+    known = isinstance(error, BadInput | UnknownName | MissingDependency)
+    return known, str(error) if isinstance(error, SuiteError) else f"{type(error).__name__}: {error}"
+
+
 def _failure(folder: Path) -> Fail:
     """A callback that ends the process with an account of the cause; LoadGen itself cannot be aborted."""
 
     def fail(error: BaseException) -> None:
         traceback.print_exception(error)
-        known = isinstance(error, BadInput | UnknownName | MissingDependency)
-        text = str(error) if isinstance(error, SuiteError) else f"{type(error).__name__}: {error}"
+        known, text = told(error)
         message = text if known or isinstance(error, SuiteError) else f"the run failed with {text}"
         account = {"kind": "input" if known else "failure", "message": message}
         (folder / "error.json").write_text(json.dumps(account), encoding="utf-8")

@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 
 from loadgen_harness import arena, calibrate, child, native, placement
-from loadgen_harness.errors import BadInput, MissingDependency, SuiteError, UnknownName
 from loadgen_harness.native import presence
 from loadgen_harness.stream import StreamSUT
 from loadgen_harness.sut import Ids, Responses
@@ -98,8 +97,7 @@ class Served:
 
     def fail(self, error: BaseException) -> None:
         """Last words: LoadGen's process ends the run with them."""
-        known = isinstance(error, BadInput | UnknownName | MissingDependency)
-        text = str(error) if isinstance(error, SuiteError) else f"{type(error).__name__}: {error}"
+        known, text = child.told(error)
         lines = "".join(traceback.format_exception(error))
         try:
             self._say("error", {"input": known, "message": text, "traceback": lines})

@@ -236,6 +236,3 @@ def _joined(ids: np.ndarray, responses: Sequence[bytes]) -> tuple[bytes, np.ndar
     offsets = np.zeros(len(ids) + 1, np.uint64)
     np.cumsum([len(each) for each in responses], out=offsets[1:])
     return b"".join(responses), offsets
-
-
-DRIVER = NativeDriver

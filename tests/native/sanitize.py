@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadgen_harness.errors import RunFailed
 from loadgen_harness.native import build, compiler, presence, sources
+from tests.perf.compile import linked
 
 HERE = Path(__file__).parent
 WORK = HERE.parents[1] / "build/native"
@@ -57,7 +57,7 @@ def program(sanitizer: str, say: Callable[[str], None]) -> Path:
     ]
     command = compiler.find()
     objects = compiler.compile_all(command, units, say)
-    return _linked([*command, *map(str, objects), *variant.link_flags()], folder / "stress", objects)
+    return linked([*command, *map(str, objects), *variant.link_flags()], folder / "stress", objects)
 
 
 def cases(program: Path) -> list[str]:
@@ -99,15 +99,3 @@ def _ended(program: Path, case: str, sanitizer: str) -> tuple[int | None, str]:
             process.kill()
             said, _ = process.communicate()
             return None, said
-
-
-def _linked(command: list[str], target: Path, objects: list[Path]) -> Path:
-    newest = max(file.stat().st_mtime_ns for file in objects)
-    if target.is_file() and target.stat().st_mtime_ns > newest:
-        return target
-    partial = target.with_name(f"{target.name}.{os.getpid()}")
-    done = subprocess.run([*command, "-o", str(partial)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RunFailed(f"the stress program does not link: {done.stderr.strip()}")
-    partial.replace(target)
-    return target

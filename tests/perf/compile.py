@@ -25,16 +25,17 @@ def null_sut(say: Callable[[str], None]) -> Path:
     ours = (*OURS, f"-isystem{loadgen}")
     units.append(compiler.Unit(SOURCE, folder / "null_sut.o", ours, ours=True))
     objects = compiler.compile_all(command, units, say)
-    return _linked([*command, *map(str, objects), "-pthread"], folder / "null_sut", objects)
+    return linked([*command, *map(str, objects), "-pthread"], folder / "null_sut", objects)
 
 
-def _linked(command: list[str], target: Path, objects: list[Path]) -> Path:
+def linked(command: list[str], target: Path, objects: list[Path]) -> Path:
+    """The program that `command` links from `objects`, made anew only where one of them is newer."""
     newest = max(file.stat().st_mtime_ns for file in objects)
     if target.is_file() and target.stat().st_mtime_ns > newest:
         return target
     partial = target.with_name(f"{target.name}.{os.getpid()}")
     done = subprocess.run([*command, "-o", str(partial)], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RunFailed(f"{SOURCE.name} does not link: {done.stderr.strip()}")
+        raise RunFailed(f"{target.name} does not link: {done.stderr.strip()}")
     partial.replace(target)
     return target

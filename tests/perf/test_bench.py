@@ -15,6 +15,7 @@ import pytest
 from loadgen_harness.types import Scenario
 from tests.perf import __main__ as bench
 from tests.perf import plot, ratios, report, targets, variants
+from tests.perf import variants as v
 from tests.perf.bisection import Search, highest
 from tests.perf.parts import busy, ceiling, latency, models, offline
 from tests.perf.session import QUICK, Clock, Effort, Part
@@ -159,8 +160,8 @@ def test_every_target_names_a_row_that_a_part_makes(monkeypatch: pytest.MonkeyPa
 def test_yardsticks_are_variants_of_the_same_measurement() -> None:
     for chosen, yardsticks in (
         (offline.CHOSEN[4096], offline.YARDSTICKS),
-        (latency.CHOSEN, latency.YARDSTICKS),
-        ((*ceiling.MAIN, *ceiling.SIDE), ceiling.YARDSTICKS),
+        (latency.CHOSEN, v.YARDSTICKS),
+        ((*ceiling.MAIN, *ceiling.SIDE), v.YARDSTICKS),
     ):
         names = {each.name for each in chosen}
         assert set(yardsticks.values()) <= names

@@ -48,6 +48,13 @@ NATIVE_PROCESS = Variant("bridge, process", "native", "process")
 NATIVE_APART = Variant("bridge, process, respond apart", "native", "process", postprocess="process")
 NATIVE_PROCESS_SPIN = Variant("bridge, process, spinning", "native", "process", SPIN_US)
 
+YARDSTICKS = {  # a variant -> what its ratio is to
+    "": CPP_QUEUE.name,
+    PYTHON_INLINE.name: CPP_INLINE.name,
+    NATIVE_INLINE.name: CPP_INLINE.name,
+    NATIVE_THREAD_SPIN.name: CPP_SPIN.name,
+    NATIVE_PROCESS_SPIN.name: CPP_SPIN.name,
+}
 RATIOS = "ratio to the C++ queue; of inline ones to C++ inline, of spinning ones to the spinning C++ queue"
 
 

@@ -28,13 +28,6 @@ SIDE = (
     v.NATIVE_THREAD_SPIN,
     v.NATIVE_PROCESS_SPIN,
 )
-YARDSTICKS = {
-    "": v.CPP_QUEUE.name,
-    v.PYTHON_INLINE.name: v.CPP_INLINE.name,
-    v.NATIVE_INLINE.name: v.CPP_INLINE.name,
-    v.NATIVE_THREAD_SPIN.name: v.CPP_SPIN.name,
-    v.NATIVE_PROCESS_SPIN.name: v.CPP_SPIN.name,
-}
 START_QPS = {"C++": 400_000.0, "native": 400_000.0, "python": 80_000.0}
 FIRST_STEP, STEP = 2.0, 1.15  # of the first search, and of those that begin where it ended
 
@@ -48,7 +41,7 @@ def measure(session: Session) -> list[Row]:
             measured[variant.name][number] = found = highest(functools.partial(holds, session, variant), search)
             if not found:
                 raise RunFailed(f"{variant.name} was VALID at no rate, however low: look at what else runs here")
-    return summarized("ceiling", f"p99 at most {LIMIT_MS:g} ms", "queries/s", measured, YARDSTICKS)
+    return summarized("ceiling", f"p99 at most {LIMIT_MS:g} ms", "queries/s", measured, v.YARDSTICKS)
 
 
 def search_for(variant: Variant, number: int, known: list[float], resolution: float) -> Search:

@@ -22,13 +22,6 @@ CHOSEN = (
     v.NATIVE_PROCESS,
     v.NATIVE_PROCESS_SPIN,
 )
-YARDSTICKS = {
-    "": v.CPP_QUEUE.name,
-    v.PYTHON_INLINE.name: v.CPP_INLINE.name,
-    v.NATIVE_INLINE.name: v.CPP_INLINE.name,
-    v.NATIVE_THREAD_SPIN.name: v.CPP_SPIN.name,
-    v.NATIVE_PROCESS_SPIN.name: v.CPP_SPIN.name,
-}
 PERCENTILES = {"p50": "50.00", "p90": "90.00", "p99": "99.00"}
 KINDS = {  # samples a query, LoadGen's name of the latencies
     Scenario.SINGLE_STREAM: (1, "result_{}_percentile_latency_ns"),
@@ -46,7 +39,7 @@ def measure(session: Session) -> list[Row]:
             for name, percentile in PERCENTILES.items():
                 measured[name][variant.name][number] = ended.number(key.format(percentile)) / 1e3
         for name, table in measured.items():
-            rows += summarized("latency", f"{scenario} {name}", "us", table, YARDSTICKS)
+            rows += summarized("latency", f"{scenario} {name}", "us", table, v.YARDSTICKS)
     return rows
 
 
