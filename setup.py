@@ -19,8 +19,19 @@ EXTRAS = {
     "nvml": ["nvidia-ml-py>=13.615"],
     "text": ["tokenizers>=0.23"],
     "llm": ["rouge-score>=0.1.2"],
+    "images": ["pillow>=13.0"],
     "torch": ["torch>=2.13"],
-    "tensorrt": ["tensorrt"],  # never run here, so no bound is claimed
+    "openvino": ["openvino>=2026.4"],
+    "litert": ["ai-edge-litert>=2.3"],
+    "jax": ["jax>=0.10.2"],
+    "tensorflow": ["tensorflow>=2.21"],
+    "transformers": ["torch>=2.13", "transformers>=5.23", "accelerate>=1.15", "gguf>=0.19"],
+    "openai": ["aiohttp>=3.14"],
+    "triton": ["tritonclient[all]>=2.73"],
+    "export": ["torch>=2.13", "onnxscript>=0.7", "onnx>=1.23"],
+    # never run here, so no bound is claimed
+    "tensorrt": ["tensorrt"],
+    "vllm": ["vllm"],
 }
 DEMO = [line for name in ("onnxruntime", "llamacpp", "nvml", "text", "llm") for line in EXTRAS[name]]
 LINT = ["ruff>=0.17.6", "mypy>=2.4"]
@@ -33,6 +44,8 @@ CHECK = [
     "pyyaml>=6.0",
     "onnx>=1.23",
 ]
+# The runtimes that `make test` covers. torch is pinned where tests need it: a plain name takes whatever is newest.
+RUNTIMES = ["torch==2.13.0"] + [line for name in ("openvino", "litert", "jax", "images") for line in EXTRAS[name]]
 
 
 def version() -> str:
@@ -100,7 +113,7 @@ setup(
     extras_require={
         **EXTRAS,
         "demo": DEMO,
-        "test": [*DEMO, *CHECK],
+        "test": [*DEMO, *CHECK, *RUNTIMES],
         "bench": [*EXTRAS["onnxruntime"], "matplotlib>=3.11"],
         "all": sorted({line for lines in EXTRAS.values() for line in lines}),
     },

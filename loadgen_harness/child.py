@@ -18,7 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from loadgen_harness import __version__, calibrate, registry, rounds, settings
+from loadgen_harness import __version__, calibrate, model_files, registry, rounds, settings
 from loadgen_harness.errors import BadInput, MissingDependency, SuiteError, UnknownName
 from loadgen_harness.progress import Counters, Phase
 from loadgen_harness.qsl import QuerySampleLibrary
@@ -42,6 +42,7 @@ class Parts:
     plan: settings.Plan
     backend: Any
     model: Path | None
+    precision: str
     qsl: QuerySampleLibrary
 
 
@@ -129,24 +130,17 @@ def assemble(spec: RunSpec) -> Parts:
     plan = settings.plan(spec, benchmark, round_)
     backend = registry.load(registry.BACKENDS, spec.backend)(spec.options)
     variant = benchmark.variant(spec.scenario, spec.mode, spec.test, round_)
-    model = model_file(benchmark, spec.precision) if backend.needs_model else None
+    chosen = model_files.choose(benchmark, backend, spec.precision)
+    model = model_files.locate(benchmark, chosen.source)
     qsl = registry.part(benchmark.name, "qsl").QSL(variant, spec.data_dir)
-    return Parts(benchmark, plan, backend, model, qsl)
+    return Parts(benchmark, plan, backend, model, chosen.precision, qsl)
 
 
-def model_file(benchmark: Benchmark, precision: str) -> Path | None:
-    """The model's file at one precision: in the benchmark's own package, or inside an asset."""
-    chosen = precision or benchmark.precisions[0]
-    if chosen not in benchmark.precisions:
-        raise UnknownName(f"precision of {benchmark.name}", chosen, benchmark.precisions)
-    if chosen not in benchmark.model:
-        raise BadInput(f"{benchmark.name} ships no {chosen} model: run it with --backend null.")
-    asset, colon, inner = benchmark.model[chosen].rpartition(":")
-    if colon:
-        from benchmarks._data import assets
-
-        return assets.resolve(asset) / inner
-    return Path(registry.part(benchmark.name, "qsl").__file__).parent / inner
+def load(parts: Parts, sut: SystemUnderTest, device: str) -> None:
+    """Load the backend, which is told of the task's calibration set where it quantises."""
+    if isinstance(sut, BatchSUT) and hasattr(parts.backend, "calibration"):
+        parts.backend.calibration = lambda: (sut.collate([sample]) for sample in parts.qsl.calibration())
+    parts.backend.load(parts.model, device, parts.precision)
 
 
 def build(parts: Parts, spec: RunSpec, *, folder: Path, counters: Counters, fail: Fail) -> Worker:
@@ -180,7 +174,7 @@ def begin(worker: Worker, parts: Parts) -> Parts:
     """Load a local backend, start what takes batches; the parts with what LoadGen loads samples into."""
     work = worker.work
     if not worker.remote:
-        parts.backend.load(parts.model, work.spec.device, work.spec.precision or parts.benchmark.precisions[0])
+        load(parts, work.sut, work.spec.device)
         if isinstance(work.sut, StreamSUT):
             work.sut.start()
     work.sut.qsl = worker.library(parts.qsl)
@@ -271,7 +265,7 @@ def _write_account(folder: Path, worker: Worker, parts: Parts, *, left_out: int,
         },
         "settings": asdict(parts.plan.settings),
         "locked": parts.plan.locked,
-        "backend": {"name": spec.backend, **described},
+        "backend": {"name": spec.backend, "wanted_precision": parts.precision, **described},
         "driver": work.driver.name,
         "harness": {
             "driver": work.driver.name,
@@ -284,7 +278,7 @@ def _write_account(folder: Path, worker: Worker, parts: Parts, *, left_out: int,
             **work.driver.account(),
             **apart,
         },
-        "versions": _versions(parts.benchmark),
+        "versions": _versions(parts.benchmark, spec.backend),
         "model_sha256": _sha256(parts.model),
         "synthetic": parts.benchmark.synthetic,
         "samples_left_out": left_out,
@@ -293,9 +287,11 @@ def _write_account(folder: Path, worker: Worker, parts: Parts, *, left_out: int,
     (folder / "child.json").write_text(json.dumps(account, default=str), encoding="utf-8")
 
 
-def _versions(benchmark: Benchmark) -> Mapping[str, str]:
-    """Versions of Python and of every loaded distribution that this benchmark or the harness names."""
-    wanted = ("mlcommons-loadgen", "numpy", "onnxruntime", "xllamacpp", "torch", *benchmark.requirements)
+def _versions(benchmark: Benchmark, backend: str) -> Mapping[str, str]:
+    """Versions of Python, the harness's own needs, what the backend imports and what the benchmark names."""
+    imported = sorted(registry.imports(registry.BACKENDS, backend) - set(sys.stdlib_module_names))
+    frameworks = (registry.PACKAGES.get(root, root).partition("[")[0] for root in imported)
+    wanted = ("mlcommons-loadgen", "numpy", *frameworks, *benchmark.requirements)
     found = {"python": sys.version.split()[0]}
     for name in dict.fromkeys(wanted):
         try:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+from loadgen_harness.errors import BadInput
 
 Indices = Sequence[int] | np.ndarray
 
@@ -35,6 +37,10 @@ class QuerySampleLibrary(ABC):
     def label(self, index: int) -> Any:
         """The ground truth of sample `index`; raises NotImplementedError for data without labels."""
         raise NotImplementedError
+
+    def calibration(self) -> Iterable[Any]:
+        """Samples that a backend may quantise with, of the official list where there is one, never of the test data."""
+        raise BadInput("this benchmark has no calibration set: choose a precision that its model files have.")
 
     def load(self, indices: Indices) -> None:
         """Bring samples into RAM (LoadGen's LoadSamplesToRam, untimed)."""

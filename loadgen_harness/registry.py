@@ -48,20 +48,25 @@ def load(kind: Kind, name: str) -> Any:
 
 def missing(kind: Kind, name: str) -> str:
     """The pip requirement that plug-in `name` lacks, empty where it has all; imports nothing."""
+    lacking = sorted(root for root in imports(kind, name) if util.find_spec(root) is None)
+    return " ".join(PACKAGES.get(root, root) for root in lacking)
+
+
+def imports(kind: Kind, name: str) -> set[str]:
+    """The top-level packages that plug-in `name` imports by statement, wherever the statement stands."""
     spec = util.find_spec(_foreign(kind).get(name, f"{kind.package}.{name}"))
     if spec is None or spec.origin is None:
-        return name
+        return {name}
     tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
     roots = {
         alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
     }
     roots |= {(node.module or "").split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    lacking = sorted(root for root in roots if root and util.find_spec(root) is None)
-    return " ".join(PACKAGES.get(root, root) for root in lacking)
+    return {root for root in roots if root}
 
 
 def part(benchmark: str, module: str) -> Any:
-    """A benchmark's module `qsl`, `sut` or `accuracy`, imported only now."""
+    """A benchmark's module `qsl`, `sut`, `accuracy` or `make_models`, imported only now."""
     path = _foreign(BENCHMARKS).get(benchmark, f"{BENCHMARKS.package}.{benchmark}")
     return load_module(f"{path}.{module}", f"benchmark {benchmark}")
 
@@ -92,4 +97,7 @@ PACKAGES = {  # import name -> pip requirement, where the two differ
     "pynvml": "nvidia-ml-py",
     "rouge_score": "rouge-score",
     "absl": "absl-py",
+    "ai_edge_litert": "ai-edge-litert",
+    "tritonclient": "tritonclient[all]",
+    "PIL": "pillow",
 }

@@ -153,8 +153,8 @@ class Answering(Served):
     def load(self) -> Mapping[str, str]:
         """The backend on this replica's device."""
         parts = child.assemble(self.spec)
-        parts.backend.load(parts.model, self.spec.device, self.spec.precision or parts.benchmark.precisions[0])
         self.sut = child.build_sut(parts, RingDriver(self._ring), self.fail)
+        child.load(parts, self.sut, self.spec.device)
         if isinstance(self.sut, StreamSUT):
             self.sut.start()
         described: Mapping[str, str] = parts.backend.describe()

@@ -68,7 +68,7 @@ def carry_out(chosen: Plan, output: Path, only: str = "") -> list[Outcome]:
     """Fetch assets, run what is not finished, say how each run ended, and measure the harness tax."""
     for choice in chosen.choices:
         if not only or only.split("/")[0] in choice.benchmark:
-            verbs.fetch_assets([choice.benchmark])
+            verbs.prepare(*(job.spec for job in plan.jobs(chosen, output) if job.spec.benchmark == choice.benchmark))
     total = len(plan.jobs(chosen, output))
     charges = campaign.charges(chosen, output, only)
     later = sum(charge.estimate_s for charge in charges)

@@ -115,10 +115,18 @@ class Benchmark:
     assets: tuple[str, ...] = ()
     token: str = ""
     requirements: tuple[str, ...] = ()
-    model: Mapping[str, str] = field(default_factory=dict)  # precision -> file relative to the package or "asset:file"
+    # precision -> the model's files in one format or several: "file" in the task's own package, "asset:file", or
+    # "made:file", which `make_models.make(file, folder)` of the task writes once (loadgen_harness/model_files.py)
+    model: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    recipe: str = ""  # changes whenever `make_models` would write other files than before
     input_dtype: str = "fp32"
     synthetic: bool = False
     license: str = ""
+
+    def files(self, precision: str) -> tuple[str, ...]:
+        """The model's files at one precision, one per format; empty where there is none."""
+        found = self.model.get(precision, ())
+        return (found,) if isinstance(found, str) else found
 
     @property
     def streaming(self) -> bool:

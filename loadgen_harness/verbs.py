@@ -126,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
     registry.load(registry.BENCHMARKS, spec.benchmark)
     round_.limits(spec.benchmark, spec.scenario)
     registry.load(registry.BACKENDS, spec.backend)
-    fetch_assets([spec.benchmark], spec.backend)
+    prepare(spec)
     job = plan.Job(f"{spec.benchmark}/{spec.scenario}", spec, plan.estimate_s(spec))
     hooks = campaign.hooks(args.meters.split(","))
     with console.live(1) as report:
@@ -202,7 +202,7 @@ def pair(text: str, flag: str) -> tuple[str, str]:
     return key, value
 
 
-def fetch_assets(names: Sequence[str], backend: str = "") -> None:
+def fetch_assets(names: Sequence[str]) -> None:
     """Resolve the assets of benchmarks before any run, with progress and licences shown."""
     from benchmarks._data import assets
 
@@ -212,6 +212,19 @@ def fetch_assets(names: Sequence[str], backend: str = "") -> None:
             if not (assets.cache() / assets.catalogue()[asset].folder).exists():
                 console.say(f"asset {assets.describe(asset)}", "dim")
             assets.resolve(asset, on_progress=console.download_progress())
+
+
+def prepare(*specs: RunSpec) -> None:
+    """Assets and model files of runs, fetched or made before anything is timed."""
+    from loadgen_harness import model_files
+
+    wanted = {(spec.benchmark, spec.backend, spec.precision, *sorted(spec.options.items())): spec for spec in specs}
+    for spec in wanted.values():
+        fetch_assets([spec.benchmark])
+        benchmark: Benchmark = registry.load(registry.BENCHMARKS, spec.benchmark)
+        backend = registry.load(registry.BACKENDS, spec.backend)(spec.options)
+        chosen = model_files.choose(benchmark, backend, spec.precision)
+        model_files.locate(benchmark, chosen.source, console.note)
 
 
 def audit(args: argparse.Namespace) -> int:

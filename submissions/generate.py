@@ -176,8 +176,8 @@ def _transformation(entry: Entry) -> str:
 
 
 def _weights(entry: Entry) -> str:
-    model = entry.benchmark.model.get(_precision(entry), "")
-    return Path(model.rpartition(":")[2]).name or "none (synthetic)"
+    files = entry.benchmark.files(_precision(entry)) or ("",)
+    return Path(files[0].rpartition(":")[2]).name or "none (synthetic)"
 
 
 def _logs(run: Run, place: layout.Logs) -> None:

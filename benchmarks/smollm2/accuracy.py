@@ -22,7 +22,7 @@ Decode = Callable[[Sequence[int]], str]
 
 def score(responses: Mapping[int, bytes], qsl: QuerySampleLibrary) -> list[Score]:
     """ROUGE-L, token agreement and mean output length, with the vocabulary of the pinned model."""
-    asset, _, inner = BENCHMARK.model["q4_1"].partition(":")
+    asset, _, inner = BENCHMARK.files("q4_1")[0].partition(":")
     return measure(responses, qsl, decoder(assets.resolve(asset) / inner))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import importlib.util
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,13 +13,25 @@ import numpy as np
 from loadgen_harness.errors import BadInput
 
 Batch = Mapping[str, np.ndarray]  # input name -> array whose first axis is the batch
+Calibration = Callable[[], Iterable[Batch]]  # batches of the task's calibration set, read anew by each call
 
 
-class Backend(Protocol):
-    """Runs a model on batches; used from one thread at a time unless `thread_safe`."""
+class ModelReader(Protocol):
+    """What every backend says of the models it runs; the choice among a task's files is model_files.py's."""
+
+    needs_model: bool  # whether `load` wants a model file
+    formats: tuple[str, ...]  # endings of the files it reads, best first: ".onnx", "torch_model.py" (see task_model)
+    casts: tuple[str, ...]  # precisions that it makes itself, from the file of the task's first precision
+    keeps_precision: bool  # whether it also runs a file at the file's own precision
+
+
+class Backend(ModelReader, Protocol):
+    """Runs a model on batches; used from one thread at a time unless `thread_safe`.
+
+    A backend that quantises has an attribute `calibration`, set before `load` to a Calibration.
+    """
 
     thread_safe: bool
-    needs_model: bool  # whether `load` wants a model file
 
     def load(self, model: Path | None, device: str, precision: str) -> None:
         """Load weights and warm up, untimed; raises BadInput for what the backend cannot do."""
@@ -27,7 +40,11 @@ class Backend(Protocol):
         """The model's outputs in its own order, each with the batch as first axis."""
 
     def describe(self) -> dict[str, str]:
-        """What really runs: provider, precision, threads, framework version."""
+        """What really ran, asked for after the test.
+
+        `framework`, `version`, `device`, `provider` (what computed), `precision` (of the kernels), `mode` (eager,
+        graph, compiled, …), `threads`; `fallback` only where something ran otherwise than asked for, in words.
+        """
 
     def close(self) -> None:
         """Give memory back."""
@@ -45,11 +62,10 @@ class TokenEvent:
     error: str = ""
 
 
-class StreamBackend(Protocol):
+class StreamBackend(ModelReader, Protocol):
     """Generates token by token; requests join and leave between steps."""
 
     slots: int  # requests that can be in flight without waiting
-    needs_model: bool  # whether `load` wants a model file
 
     def load(self, model: Path | None, device: str, precision: str) -> None:
         """Load weights and warm up, untimed."""
@@ -64,7 +80,8 @@ class StreamBackend(Protocol):
         """Stop a request; its final event carries an error."""
 
     def describe(self) -> dict[str, str]:
-        """What really runs."""
+        """What really ran: as of a Backend, and `prefix_cache` (off, on, unknown: why), `batching` (continuous, static,
+        none), `tokens` (who counted them: engine, tokenizer, usage), `retries` where any were made."""
 
     def close(self) -> None:
         """Give memory back and stop threads."""
@@ -88,3 +105,15 @@ def _convert(key: str, text: str, default: Any, backend: str) -> Any:
     except (KeyError, ValueError) as error:
         kind = type(default).__name__
         raise BadInput(f"option {key} of backend {backend} must be a {kind}, not {text!r}.") from error
+
+
+def task_model(path: Path) -> Any:
+    """What `model()` returns in a task's own file, such as `torch_model.py`; raises BadInput where there is no such."""
+    spec = importlib.util.spec_from_file_location(f"task_model_{path.parent.name}_{path.stem}", path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise BadInput(f"{path} is no Python file: name one that defines model().")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not callable(getattr(module, "model", None)):
+        raise BadInput(f"{path} defines no function model(): add one that returns the model.")
+    return module.model()

@@ -109,6 +109,7 @@ class LlamaCpp:
     """Greedy generation with one long-lived caller thread per slot of the engine."""
 
     needs_model = True
+    formats, casts, keeps_precision = (".gguf",), (), True
 
     def __init__(self, options: Mapping[str, str]) -> None:
         """Options: slots, threads (0: all cores), context (tokens per slot), gpu_layers (where device is not cpu)."""

@@ -30,6 +30,7 @@ class Null:
 
     thread_safe = True
     needs_model = False
+    formats, casts, keeps_precision = (), (), True
 
     def __init__(self, options: Mapping[str, str]) -> None:
         """Options: latency_us per batch, per_sample_us, distribution, sigma (lognormal), seed, busy.

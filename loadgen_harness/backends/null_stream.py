@@ -31,6 +31,7 @@ class NullStream:
     """Token k of a request is k itself, due ttft + (k - 1) x tpot after the request got a slot."""
 
     needs_model = False
+    formats, casts, keeps_precision = (), (), True
 
     def __init__(self, options: Mapping[str, str]) -> None:
         """Options: ttft_ms, tpot_ms, tokens (0: the request's max_new_tokens), slots."""

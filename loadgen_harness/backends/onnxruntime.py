@@ -45,8 +45,8 @@ WARM_UPS = 3
 class OnnxRuntime:
     """One inference session; `predict` may be called from several threads at once."""
 
-    thread_safe = True
-    needs_model = True
+    thread_safe, needs_model = True, True
+    formats, casts, keeps_precision = (".onnx",), (), True
 
     def __init__(self, options: Mapping[str, str]) -> None:
         """Options: threads and inter_threads (0: ONNX Runtime's choice), provider, graph, parallel, spinning."""

@@ -15,7 +15,7 @@ from benchmarks.text_similarity import qsl as texts
 from benchmarks.text_similarity.accuracy import score as score_texts
 from benchmarks.text_similarity.sut import SUT as TextSUT
 from benchmarks.text_similarity.sut import pool
-from loadgen_harness import registry, rounds
+from loadgen_harness import model_files, registry, rounds
 from loadgen_harness.backends.null import Null
 from loadgen_harness.errors import BadInput
 from loadgen_harness.types import Benchmark, Scenario, TestMode, Variant
@@ -52,9 +52,10 @@ def answers(name: str, qsl: Any, backend: Any, batch: int) -> dict[int, bytes]:
 
 def onnx(name: str, precision: str) -> Any:
     """The ONNX backend with the task's model on one thread."""
-    child = pytest.importorskip("loadgen_harness.child")
+    pytest.importorskip("onnxruntime")
     backend = registry.load(registry.BACKENDS, "onnxruntime")({"threads": "1"})
-    backend.load(child.model_file(benchmark(name), precision), "cpu", precision)
+    chosen = model_files.choose(benchmark(name), backend, precision)
+    backend.load(model_files.locate(benchmark(name), chosen.source), "cpu", chosen.precision)
     return backend
 
 

@@ -65,6 +65,7 @@ class Broken:
 
     thread_safe = True
     needs_model = False
+    formats, casts, keeps_precision = (), (), True
 
     def __init__(self, options: Mapping[str, str]) -> None:
         """Options: fault, after."""
