@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from audit import consistency, limits, validity
+from audit import consistency, limits, runtime, validity
 from audit.case import ACCURACY_LOG, DETAIL, Case, Check, Claim
 from audit.compliance import _settings
 from audit.finding import Finding, Severity
 from loadgen_harness.run import Run
 from loadgen_harness.types import Benchmark, Round
 
-CHECKS: tuple[Check, ...] = (*validity.CHECKS, *limits.CHECKS, *consistency.CHECKS)
+CHECKS: tuple[Check, ...] = (*validity.CHECKS, *limits.CHECKS, *consistency.CHECKS, *runtime.CHECKS)
 
 
 def check(run: Run, benchmark: Benchmark, round_: Round, claim: Claim | None = None) -> Iterator[Finding]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from audit import accuracy, rules, tax
-from audit.case import Claim
+from audit import accuracy, rules, runtime, tax
+from audit.case import Case, Claim
 from audit.finding import Finding, Severity
 from audit.verdict import Verdict
 from loadgen_harness import registry, rounds
@@ -125,6 +125,16 @@ def score_responses(responses: Mapping[int, bytes], run: Run, benchmark: Benchma
     library = registry.part(benchmark.name, "qsl").QSL(variant, folder)
     scores: Sequence[Score] = registry.part(benchmark.name, "accuracy").score(responses, library)
     return scores
+
+
+def remarks(run: Run) -> list[str]:
+    """What the backend said of a run of ours that a reader must know, in a line each."""
+    benchmark: Benchmark = registry.load(registry.BENCHMARKS, str(run.spec["benchmark"]))
+    round_ = rounds.load(str(run.meta["round"]))
+    scenario = run_scenario(run)
+    case = Case(run, benchmark, round_, Claim.of(run), round_.limits(benchmark.name, scenario))
+    found = (finding for check in runtime.CHECKS for finding in check(case))
+    return [f"{each.key} is {each.found!r}, wanted {each.wanted}. {each.fix}" for each in found]
 
 
 def run_scenario(run: Run) -> Scenario:

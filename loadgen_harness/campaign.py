@@ -64,7 +64,7 @@ def execute(
         if finished(job):
             yield Outcome(job, Run(job.spec.output), resumed=True)
             continue
-        yield _attempt(job, power, _reporter(on_step, Step(job, number, len(chosen), None, sum(left))))
+        yield attempt(job, power, reporter(on_step, Step(job, number, len(chosen), None, sum(left))))
 
 
 def _chosen(plan: Plan, output: Path, only: str) -> list[Job]:
@@ -120,7 +120,7 @@ def levy(
     for number, charge in enumerate(owed, start=1):
         left = sum(later.estimate_s for later in owed[number - 1 :])
         shown = replace(charge.jobs[0], key=charge.key)
-        report = _reporter(on_step, Step(shown, number, len(owed), None, left))
+        report = reporter(on_step, Step(shown, number, len(owed), None, left))
         found = next((each for each in map(of, charge.runs) if each and not each.error), None)
         measured = found or _measured(charge.runs[0], plan.tax_s, ceilings, report)
         try:
@@ -163,7 +163,7 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, str | Path) else value
 
 
-def _attempt(job: Job, power: Sequence[Hook], report: Callable[[Status], None]) -> Outcome:
+def attempt(job: Job, power: Sequence[Hook], report: Callable[[Status], None]) -> Outcome:
     if job.spec.mode is TestMode.ACCURACY:
         power = ()  # no energy belongs to an untimed run
     try:
@@ -206,7 +206,7 @@ def best_meter() -> str:
     return min(found)[1]
 
 
-def _reporter(on_step: Callable[[Step], None], step: Step) -> Callable[[Status], None]:
+def reporter(on_step: Callable[[Step], None], step: Step) -> Callable[[Status], None]:
     def report(status: Status) -> None:
         left = max(step.left_s - status.elapsed_s, 0.0)
         on_step(Step(step.job, step.number, step.total, status, left))

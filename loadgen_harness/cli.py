@@ -126,7 +126,21 @@ def build() -> argparse.ArgumentParser:
         epilog="Global flags, before or after the verb: --round NAME, --offline, --assets FOLDER, --verbosity N.",
     )
     verbs = parser.add_subparsers(dest="verb", metavar="verb", required=True)
-    for add in (_demo, _list, _doctor, _system, _run, _campaign, _tax, _audit, _accuracy, _check, _submit, _report):
+    for add in (
+        _demo,
+        _list,
+        _doctor,
+        _system,
+        _run,
+        _campaign,
+        _matrix,
+        _tax,
+        _audit,
+        _accuracy,
+        _check,
+        _submit,
+        _report,
+    ):
         add(verbs)
     return parser
 
@@ -197,6 +211,35 @@ def _campaign(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
     parser.add_argument("--only", default="", help="part of a run's key, such as digits/Server or TEST01")
     parser.add_argument("--dry-run", action="store_true", help="show the runs and their time, run nothing")
     _no_tax(parser)
+
+
+def _matrix(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    parser = _verb(
+        verbs, "matrix", "matrices.matrix_", "One benchmark across backends, precisions, batch sizes, threads."
+    )
+    parser.add_argument("benchmark")
+    parser.add_argument(
+        "--backends", nargs="+", required=True, metavar="NAME[:KEY=VALUE,…]",
+        help="such as onnxruntime openvino torch:mode=compile; plain names may be separated by commas",
+    )  # fmt: skip
+    parser.add_argument("--precisions", default="", help="such as fp32,int8 (default: each backend's first)")
+    parser.add_argument("--batch", default="1,32", help="most samples in a batch (default: 1,32)")
+    parser.add_argument("--threads", default="", help="the backends' option threads, such as 1,2")
+    parser.add_argument("--replicas", default="1", help="such as 1,2")
+    parser.add_argument("--scenario", default="Offline", help="default: Offline")
+    parser.add_argument("--runs", type=int, default=10, help="rounds; each runs every combination once (default: 10)")
+    parser.add_argument("--baseline", default="", help="beginning of the label to compare with (default: the first)")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the matrix; the same command resumes it")
+    parser.add_argument("--dry-run", action="store_true", help="show the runs and their time, run nothing")
+    parser.add_argument("--no-accuracy", dest="accuracy", action="store_false", help="measure no accuracy")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--worker", default="", help="inline, thread or process")
+    parser.add_argument("--max-wait-ms", type=float, default=0.0, help="how long a batch may wait to fill")
+    parser.add_argument("--target-qps", type=float, help="rate to offer (Server) or to expect (Offline)")
+    parser.add_argument("--min-duration-ms", type=float, help="of each run (default: the round's)")
+    parser.add_argument("--min-query-count", type=float, help="of each run (default: the round's)")
+    parser.add_argument("--data-dir", type=Path, help="folder that holds package files of the data")
+    parser.add_argument("--meters", default="", help="power meters, comma separated; auto chooses")
 
 
 def _demo(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]

@@ -52,12 +52,24 @@ def missing(kind: Kind, name: str) -> str:
     return " ".join(PACKAGES.get(root, root) for root in lacking)
 
 
-def imports(kind: Kind, name: str) -> set[str]:
-    """The top-level packages that plug-in `name` imports by statement, wherever the statement stands."""
+def summary(kind: Kind, name: str) -> str:
+    """The first line of a plug-in's docstring; imports nothing."""
+    tree = _parsed(kind, name)
+    return ((ast.get_docstring(tree) or "") if tree else "").partition("\n")[0]
+
+
+def _parsed(kind: Kind, name: str) -> ast.Module | None:
     spec = util.find_spec(_foreign(kind).get(name, f"{kind.package}.{name}"))
     if spec is None or spec.origin is None:
+        return None
+    return ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+
+
+def imports(kind: Kind, name: str) -> set[str]:
+    """The top-level packages that plug-in `name` imports by statement, wherever the statement stands."""
+    tree = _parsed(kind, name)
+    if tree is None:
         return {name}
-    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
     roots = {
         alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
     }

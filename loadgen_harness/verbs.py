@@ -87,7 +87,7 @@ def _bridge() -> tuple[str, str]:
 
 def _loads(kind: registry.Kind, name: str) -> tuple[str, str]:
     lacking = registry.missing(kind, name)
-    return ("missing", f"run `pip install {lacking}`") if lacking else ("ok", "")
+    return ("missing", f"run `pip install {lacking}`") if lacking else ("ok", registry.summary(kind, name))
 
 
 def _meter(name: str) -> tuple[str, str]:
@@ -142,6 +142,8 @@ def run(args: argparse.Namespace) -> int:
         from loadgen_harness.native import presence
 
         console.note(f"LoadGen's Python binding drove this run: {presence.missing()}")
+    for line in assess.remarks(done):
+        console.note(line)
     verdict = "VALID" if done.valid else "INVALID"
     figure = f"{job.key} {spec.mode}  {describe_result(done)}"
     console.say(f"{verdict}  {figure}  in {spec.output}", "" if done.valid else "red")

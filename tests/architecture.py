@@ -15,7 +15,7 @@ PACKAGES = ("loadgen_harness", "benchmarks", "audit", "power", "submissions")
 
 TERMINAL = ("cli", "campaign", "demo")  # the roof that a person sees
 # programs: nothing below imports them, they import anything, lazily
-PROGRAMS = ("child", "model_files", "replica", "tax", "taxes", "plan", "assess", "road", "verbs", "matrix")
+PROGRAMS = ("child", "model_files", "replica", "tax", "taxes", "plan", "assess", "road", "verbs", "matrix", "matrices")
 ROOF = {*TERMINAL, *PROGRAMS, "__main__"}
 GROUND = {"types", "errors", "__init__"}
 DRIVERS = {

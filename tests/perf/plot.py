@@ -19,7 +19,9 @@ PANELS = (  # (part, its cases; none: all of them in one panel), two a line, the
     ("memory", "growth beyond LoadGen's and samples.npy"),
     ("busy", ""),
     ("models", ""),
+    ("runtimes", ""),
 )
+RATIOS = {"models": "Offline with models", "runtimes": "Offline in every runtime"}
 COLOURS = {"C++": "#9aa5b1", "Python binding": "#d98e04", "bridge": "#2463a8"}
 BAR_INCHES, FRAME_INCHES, WIDTH_INCHES = 0.24, 0.9, 7.5
 WIDE = 20.0  # a spread past which an axis is logarithmic
@@ -49,9 +51,9 @@ def panels(rows: Sequence[Row]) -> list[Panel]:
     found = []
     for part, case in PANELS:
         own = [row for row in rows if row.part == part and case in ("", row.case)]
-        if part == "models":
+        if part in RATIOS:
             own = [row for row in own if row.yardstick]
-            found.append(Panel("Offline with models: LoadGen / bare loop", tuple(_ratio(row) for row in own)))
+            found.append(Panel(f"{RATIOS[part]}: LoadGen / bare loop", tuple(_ratio(row) for row in own)))
         elif own:
             bars = tuple(
                 _bar(row, row.variant if case else f"{row.variant}: {row.case.removeprefix('p99 with ')}")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from benchmarks._metrics.intervals import bootstrap
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -38,13 +36,6 @@ class Row:
     def key(self) -> tuple[str, str, str]:
         """What tells it from other rows."""
         return self.part, self.case, self.variant
-
-
-def interleaved(items: Sequence[Item], rounds: int) -> Iterator[tuple[int, Item]]:
-    """(round, item): A B, B A, A B, … so that a steady drift of the machine weighs on all items alike."""
-    for number in range(rounds):
-        for item in items if number % 2 == 0 else reversed(items):
-            yield number, item
 
 
 def due(number: int, every: int) -> bool:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loadgen_harness.errors import RunFailed
+from loadgen_harness.matrix import interleaved
 from tests.perf import variants
-from tests.perf.ratios import Row, interleaved
+from tests.perf.ratios import Row
 from tests.perf.variants import Ended, Probe, Variant
 
 Report = Callable[[str, float], None]  # what runs, seconds left

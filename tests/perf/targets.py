@@ -7,6 +7,7 @@ import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from tests.perf.parts import runtimes
 from tests.perf.ratios import Row
 
 FIGURES = {"median": "median", "ratio": "ratio to {}", "ratio_low": "lower end of the ratio's interval, to {},"}
@@ -33,7 +34,7 @@ class Target:
     @property
     def yardstick(self) -> str:
         """What its ratio is to."""
-        return "the bare loop" if self.part == "models" else "the C++ queue"
+        return "the bare loop" if self.part in ("models", "runtimes") else "the C++ queue"
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ TARGETS = (
     Target("latency", "SingleStream p90", "bridge, thread", "ratio", "≤", 8.0),
     Target("busy", "p99 with 1 busy in a process of its own", "bridge, process", "median", "≤", 1.0),
     *(Target("models", case, "bridge", "ratio_low", ">", 0.97) for case in REAL),
+    *(Target("runtimes", name, "bridge", "ratio_low", "≥", 0.97) for name, *_ in runtimes.WAYS),
     Target("models", "null, 0 us: added time", "bridge", "median", "≤", 0.3),
     # 1 byte of noise a sample: pages of the allocator, the interpreter's own
     Target("memory", "growth beyond LoadGen's and samples.npy", "bridge, inline", "median", "≤", 1.0),

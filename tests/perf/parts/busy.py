@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
+from loadgen_harness.matrix import interleaved
 from loadgen_harness.types import Scenario
 from tests.perf import variants as v
-from tests.perf.ratios import Row, due, interleaved, summarized
+from tests.perf.ratios import Row, due, summarized
 from tests.perf.session import Effort, Part, Session
 from tests.perf.variants import Probe, Variant
 

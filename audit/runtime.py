@@ -1,0 +1,93 @@
+"""Checks of what a backend says it really ran: a fallback, another precision or a cache is never silent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+from audit.case import Case, Check
+from audit.finding import Finding, Severity
+
+FILE = "run.json"
+TRUE = "this suite's own: a result names what really ran"
+WHOLE = "rules, LLM benchmarks: every query is computed in its entirety, nothing is cached across queries"
+
+
+class Demand(NamedTuple):
+    """What a key of the backend's description must not say, and what a Finding about it reads."""
+
+    key: str
+    broken: Callable[[str], bool]
+    severity: Severity
+    wanted: str
+    clause: str
+    fix: str
+
+
+def _positive(text: str) -> bool:
+    return text.strip() not in ("", "0")
+
+
+DEMANDS = (
+    Demand(
+        "fallback", bool, Severity.WARNING, "nothing but what was asked for", TRUE,
+        "Install what the provider lacks, choose a supported precision or operator, or report it with the result.",
+    ),
+    Demand(
+        "prefix_cache", lambda text: text.startswith("on"), Severity.ERROR, "off", WHOLE,
+        "Switch prefix caching off in the server or backend and repeat the run.",
+    ),
+    Demand(
+        "prefix_cache", lambda text: text.startswith("unknown"), Severity.WARNING, "off", WHOLE,
+        "Start the server with prefix caching off and state so, or use a server that reports cached tokens.",
+    ),
+    Demand(
+        "response_cache", lambda text: not text.startswith("off"), Severity.WARNING, "off", WHOLE,
+        "Switch the server's response cache off and repeat the run.",
+    ),
+    Demand(
+        "retries", _positive, Severity.WARNING, "0", TRUE,
+        "Find out why requests failed: a retried request was answered by its second or later attempt.",
+    ),
+    Demand(
+        "recompiled", _positive, Severity.WARNING, "0", TRUE,
+        "Name the batch sizes that occur in the backend's option `buckets`, so that nothing is compiled while timed.",
+    ),
+    Demand(
+        "weights", lambda text: text.startswith("random"), Severity.WARNING, "the trained weights", TRUE,
+        "Random weights measure speed alone: call the result synthetic.",
+    ),
+    Demand(
+        "tokens", lambda text: text.startswith("usage"), Severity.WARNING, "token ids", TRUE,
+        "Have the server return token ids, or give a tokenizer: counts alone carry no accuracy.",
+    ),
+)  # fmt: skip
+
+
+def described(case: Case) -> Iterator[Finding]:
+    """Every key of run.json's `backend` that says something a reader of the result must know."""
+    backend = case.run.meta.get("backend")
+    if not isinstance(backend, Mapping):
+        return
+    for demand in DEMANDS:
+        said = str(backend.get(demand.key) or "")
+        if said and demand.broken(said):
+            yield _finding(demand.key, said, demand)
+
+
+def precision(case: Case) -> Iterator[Finding]:
+    """The kernels computed in the precision that was asked for."""
+    backend = case.run.meta.get("backend")
+    if not isinstance(backend, Mapping):
+        return
+    wanted, found = (str(backend.get(key) or "") for key in ("wanted_precision", "precision"))
+    if wanted and found and not found.lower().startswith(wanted.lower()):
+        fix = f"State the precision as {found}, or choose a device that computes in {wanted}."
+        yield _finding("precision", found, Demand("precision", bool, Severity.WARNING, wanted, TRUE, fix))
+
+
+def _finding(key: str, found: str, demand: Demand) -> Finding:
+    return Finding("runtime", demand.severity, FILE, f"backend.{key}", found, demand.wanted, demand.clause, demand.fix)
+
+
+CHECKS: tuple[Check, ...] = (described, precision)
