@@ -47,9 +47,7 @@ def main() -> int:
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.perf", description=__doc__)
-    parser.add_argument(
-        "--only", action="append", choices=sorted(PARTS), help="this part alone (may be repeated); runtimes only so"
-    )
+    parser.add_argument("--only", action="append", choices=sorted(PARTS), help="these parts alone; runtimes only so")
     parser.add_argument("--quick", action="store_true", help="every part in under two minutes; the figures mean little")
     parser.add_argument("--main", action="store_true", help="no ceilings of variants that no target names (20 minutes)")
     parser.add_argument("--pairs", type=int, default=0, help="rounds of every variant (default: 10)")
