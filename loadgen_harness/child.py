@@ -136,11 +136,14 @@ def assemble(spec: RunSpec) -> Parts:
     return Parts(benchmark, plan, backend, model, chosen.precision, qsl)
 
 
-def load(parts: Parts, sut: SystemUnderTest, device: str) -> None:
-    """Load the backend, which is told of the task's calibration set where it quantises."""
-    if isinstance(sut, BatchSUT) and hasattr(parts.backend, "calibration"):
-        parts.backend.calibration = lambda: (sut.collate([sample]) for sample in parts.qsl.calibration())
-    parts.backend.load(parts.model, device, parts.precision)
+def load(parts: Parts, sut: SystemUnderTest, spec: RunSpec) -> None:
+    """Load the backend, which is told of the largest batch and of the task's calibration set where it cares."""
+    backend = parts.backend
+    if hasattr(backend, "max_batch"):
+        backend.max_batch = max(spec.max_batch, 1)
+    if isinstance(sut, BatchSUT) and hasattr(backend, "calibration"):
+        backend.calibration = lambda: (sut.collate([sample]) for sample in parts.qsl.calibration())
+    backend.load(parts.model, spec.device, parts.precision)
 
 
 def build(parts: Parts, spec: RunSpec, *, folder: Path, counters: Counters, fail: Fail) -> Worker:
@@ -174,7 +177,7 @@ def begin(worker: Worker, parts: Parts) -> Parts:
     """Load a local backend, start what takes batches; the parts with what LoadGen loads samples into."""
     work = worker.work
     if not worker.remote:
-        load(parts, work.sut, work.spec.device)
+        load(parts, work.sut, work.spec)
         if isinstance(work.sut, StreamSUT):
             work.sut.start()
     work.sut.qsl = worker.library(parts.qsl)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import pkgutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
@@ -54,27 +55,30 @@ def missing(kind: Kind, name: str) -> str:
 
 def summary(kind: Kind, name: str) -> str:
     """The first line of a plug-in's docstring; imports nothing."""
-    tree = _parsed(kind, name)
+    tree = next(_parsed(kind, name), None)
     return ((ast.get_docstring(tree) or "") if tree else "").partition("\n")[0]
-
-
-def _parsed(kind: Kind, name: str) -> ast.Module | None:
-    spec = util.find_spec(_foreign(kind).get(name, f"{kind.package}.{name}"))
-    if spec is None or spec.origin is None:
-        return None
-    return ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
 
 
 def imports(kind: Kind, name: str) -> set[str]:
     """The top-level packages that plug-in `name` imports by statement, wherever the statement stands."""
-    tree = _parsed(kind, name)
-    if tree is None:
+    trees = list(_parsed(kind, name))
+    if not trees:
         return {name}
-    roots = {
-        alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
-    }
-    roots |= {(node.module or "").split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    roots = {alias.name.split(".")[0] for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    roots |= {(node.module or "").split(".")[0] for node in nodes if isinstance(node, ast.ImportFrom)}
     return {root for root in roots if root}
+
+
+def _parsed(kind: Kind, name: str) -> Iterator[ast.Module]:
+    """A plug-in's module, of a package its __init__ first and then its modules; nothing where it is not there."""
+    spec = util.find_spec(_foreign(kind).get(name, f"{kind.package}.{name}"))
+    if spec is None or spec.origin is None:
+        return
+    first = Path(spec.origin)
+    others = sorted(set(first.parent.glob("*.py")) - {first}) if spec.submodule_search_locations else []
+    for file in (first, *others):
+        yield ast.parse(file.read_text(encoding="utf-8"))
 
 
 def part(benchmark: str, module: str) -> Any:

@@ -154,7 +154,7 @@ class Answering(Served):
         """The backend on this replica's device."""
         parts = child.assemble(self.spec)
         self.sut = child.build_sut(parts, RingDriver(self._ring), self.fail)
-        child.load(parts, self.sut, self.spec.device)
+        child.load(parts, self.sut, self.spec)
         if isinstance(self.sut, StreamSUT):
             self.sut.start()
         described: Mapping[str, str] = parts.backend.describe()

@@ -28,7 +28,8 @@ class ModelReader(Protocol):
 class Backend(ModelReader, Protocol):
     """Runs a model on batches; used from one thread at a time unless `thread_safe`.
 
-    A backend that quantises has an attribute `calibration`, set before `load` to a Calibration.
+    Two attributes are set before `load` where a backend has them: `calibration`, by which it quantises (a Calibration),
+    and `max_batch`, the largest batch of the run, so that what depends on shapes is compiled or captured untimed.
     """
 
     thread_safe: bool
