@@ -29,6 +29,7 @@ EXTRAS = {
     "openai": ["aiohttp>=3.14"],
     "triton": ["tritonclient[all]>=2.73"],
     "export": ["torch>=2.13", "onnxscript>=0.7", "onnx>=1.23"],
+    "litert-export": ["litert-torch>=0.10"],  # image_classification's TensorFlow Lite files
     # never run here, so no bound is claimed
     "tensorrt": ["tensorrt"],
     "vllm": ["vllm"],
@@ -45,7 +46,7 @@ CHECK = [
     "onnx>=1.23",
 ]
 # The runtimes that `make test` covers. torch is pinned where tests need it: a plain name takes whatever is newest.
-RUNTIMES = ["torch==2.13.0"] + [line for name in ("openvino", "litert", "jax", "images") for line in EXTRAS[name]]
+RUNTIMES = ["torch==2.13.0"] + [line for name in ("openvino", "litert", "jax", "images", "openai", "triton") for line in EXTRAS[name]]
 
 
 def version() -> str:

@@ -42,8 +42,12 @@ DEMANDS = (
         "Start the server with prefix caching off and state so, or use a server that reports cached tokens.",
     ),
     Demand(
-        "response_cache", lambda text: not text.startswith("off"), Severity.WARNING, "off", WHOLE,
+        "response_cache", lambda text: text.startswith("on"), Severity.ERROR, "off", WHOLE,
         "Switch the server's response cache off and repeat the run.",
+    ),
+    Demand(
+        "response_cache", lambda text: text.startswith("unknown"), Severity.WARNING, "off", WHOLE,
+        "State how the server is configured: its response cache cannot be seen from here.",
     ),
     Demand(
         "retries", _positive, Severity.WARNING, "0", TRUE,
@@ -58,8 +62,12 @@ DEMANDS = (
         "Random weights measure speed alone: call the result synthetic.",
     ),
     Demand(
-        "tokens", lambda text: text.startswith("usage"), Severity.WARNING, "token ids", TRUE,
+        "tokens", lambda text: text.startswith(("usage", "responses")), Severity.WARNING, "token ids", TRUE,
         "Have the server return token ids, or give a tokenizer: counts alone carry no accuracy.",
+    ),
+    Demand(
+        "tls", lambda text: text.startswith("not verified"), Severity.WARNING, "verified", TRUE,
+        "Give the server's certificate in the option `ca` instead of switching verification off.",
     ),
 )  # fmt: skip
 
