@@ -46,7 +46,8 @@ CHECK = [
     "onnx>=1.23",
 ]
 # The runtimes that `make test` covers. torch is pinned where tests need it: a plain name takes whatever is newest.
-RUNTIMES = ["torch==2.13.0"] + [line for name in ("openvino", "litert", "jax", "images", "openai", "triton") for line in EXTRAS[name]]
+COVERED = ("openvino", "litert", "jax", "images", "openai", "triton")
+RUNTIMES = ["torch==2.13.0"] + [line for name in COVERED for line in EXTRAS[name]]
 
 
 def version() -> str:

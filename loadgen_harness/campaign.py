@@ -164,6 +164,7 @@ def _plain(value: Any) -> Any:
 
 
 def attempt(job: Job, power: Sequence[Hook], report: Callable[[Status], None]) -> Outcome:
+    """One job, run; a failed run is an outcome, not an error."""
     if job.spec.mode is TestMode.ACCURACY:
         power = ()  # no energy belongs to an untimed run
     try:
@@ -207,6 +208,8 @@ def best_meter() -> str:
 
 
 def reporter(on_step: Callable[[Step], None], step: Step) -> Callable[[Status], None]:
+    """What launch() tells its progress to: `step` with that status and the time it took taken off."""
+
     def report(status: Status) -> None:
         left = max(step.left_s - status.elapsed_s, 0.0)
         on_step(Step(step.job, step.number, step.total, status, left))

@@ -134,14 +134,19 @@ def _scores(run: Run) -> tuple[Score, ...]:
 
 
 def _agreement(run: Run | None, reference: Run | None) -> str:
-    """How many responses equal the baseline's; nothing for responses of floats, which are never quite equal."""
+    """How many responses equal the baseline's, of a batch task their first number (the answer, before runners-up).
+
+    Nothing for responses of floats, which are never quite equal.
+    """
     if run is None or reference is None:
         return ""
     benchmark: Benchmark = registry.load(registry.BENCHMARKS, str(run.spec["benchmark"]))
-    if np.issubdtype(np.dtype(benchmark.response_dtype), np.floating):
+    dtype = np.dtype(benchmark.response_dtype)
+    if np.issubdtype(dtype, np.floating):
         return ""
+    size = None if benchmark.streaming else dtype.itemsize
     mine, theirs = run.responses, reference.responses
-    return f"{sum(mine.get(index) == data for index, data in theirs.items())} of {len(theirs)}"
+    return f"{sum(mine.get(index, b'')[:size] == data[:size] for index, data in theirs.items())} of {len(theirs)}"
 
 
 def _remarks(runs: Iterable[Run]) -> list[str]:

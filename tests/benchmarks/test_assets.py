@@ -65,7 +65,12 @@ def test_catalogue_is_pinned_to_known_digests(shared: Path) -> None:
     for asset in assets.catalogue().values():
         assert asset.sha256 in known
         assert asset.licence and asset.members and asset.bytes > 0
-        assert asset.source == "pip"  # the demo takes nothing else
+
+
+def test_only_the_stamps_need_another_client_than_pip() -> None:
+    """The demo's assets above all: a machine may have neither npm nor apt."""
+    apt = [name for name, asset in assets.catalogue().items() if asset.source != "pip"]
+    assert apt == ["tuxpaint-stamps"]
 
 
 def test_describe_states_package_size_and_licence() -> None:
@@ -164,18 +169,85 @@ def test_npm_is_fetched_with_progress(toy: Asset, tmp_path: Path, monkeypatch: p
     assert seen[-1] == ("toy", size, size)
 
 
-def test_deb_members_begin_with_a_dot(toy: Asset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tar_file = tmp_path / "fs.tar"
-    with tarfile.open(tar_file, "w") as tar:
-        info = tarfile.TarInfo("./usr/share/toy.txt")
-        info.size = 3
-        tar.addfile(info, io.BytesIO(b"toy"))
-    package = tmp_path / "toy_1.0_all.deb"
-    package.write_bytes(b"deb")
+def archive(folder: Path, members: dict[str, bytes], mode: str) -> bytes:
+    """The bytes of a tar, compressed by `mode`; a name that ends in a slash is a folder."""
+    path = folder / "members.tar"
+    with tarfile.open(path, mode) as tar:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.type = len(data), tarfile.DIRTYPE if name.endswith("/") else tarfile.REGTYPE
+            tar.addfile(info, io.BytesIO(data))
+    return path.read_bytes()
+
+
+def deb(path: Path, parts: dict[str, bytes]) -> Path:
+    """A Debian package of these ar members."""
+    with path.open("wb") as out:
+        out.write(b"!<arch>\n")
+        for name, data in parts.items():
+            out.write(f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(data):<10}`\n".encode("ascii"))
+            out.write(data + b"\n" * (len(data) % 2))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["xz", "gz", ""])
+def test_deb_members_begin_with_a_dot(toy: Asset, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = archive(tmp_path, {"./usr/": b"", "./usr/share/toy.txt": b"toy"}, f"w:{kind}")
+    parts = {"debian-binary": b"2.0", "control.tar.xz": b"odd", f"data.tar.{kind}".rstrip("."): data}
+    package = deb(tmp_path / "toy_1.0_all.deb", parts)
     use(monkeypatch, pinned(package, "apt", ("usr/share/toy.txt",)))
     client(tmp_path / "bin", "apt-get", f"cp {package} .", monkeypatch)
-    client(tmp_path / "bin", "dpkg-deb", f"cat {tar_file}", monkeypatch)
     assert (assets.resolve("toy") / "usr/share/toy.txt").read_text() == "toy"
+
+
+@pytest.mark.parametrize("parts", [{"debian-binary": b"2.0\n"}, {"data.tar.zst": b""}, {"data.tar.xz": b"broken"}])
+def test_broken_deb_is_one_sentence(toy: Asset, tmp_path: Path, parts: dict[str, bytes]) -> None:
+    with pytest.raises(BadInput, match="cannot be unpacked"):
+        fetch.unpack(toy, deb(tmp_path / "toy.deb", parts), tmp_path / "out")
+
+
+STARRED = {
+    "toy/a.png": b"a",
+    "toy/deep/b.png": b"b",
+    "toy/deep/": b"",
+    "toy/c.txt": b"c",
+    "../d.png": b"d",
+    "/e.png": b"e",
+}
+
+
+@pytest.mark.parametrize("kind", ["whl", "deb"])
+def test_starred_members(toy: Asset, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A * matches folders too; each file that it stood for is in the manifest, and damage of it is found."""
+    asset = replace(wheel(tmp_path / "local", STARRED), members=("toy/*", "*.png"))
+    if kind == "deb":
+        data = archive(tmp_path, {f"./{name}".replace(".//", "/"): each for name, each in STARRED.items()}, "w:xz")
+        asset = pinned(deb(tmp_path / "local/toy.deb", {"data.tar.xz": data}), "apt", asset.members)
+    use(monkeypatch, asset)
+    folder = assets.resolve("toy", folder=tmp_path / "local")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert list(manifest["files"]) == ["toy/a.png", "toy/c.txt", "toy/deep/b.png"]
+    (folder / "toy/deep/b.png").unlink()
+    assets.verified.cache_clear()
+    with pytest.raises(BadInput, match=r"toy/deep/b\.png is missing or altered"):
+        assets.resolve("toy")
+    use(monkeypatch, replace(asset, members=("toy/*",)))
+    with pytest.raises(BadInput, match="another pin"):
+        assets.resolve("toy")
+
+
+def test_star_that_matches_nothing(toy: Asset, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"nothing matches \*\.gif"):
+        fetch.unpack(replace(toy, members=("*.gif",)), tmp_path / "local" / toy.file, tmp_path / "out")
+
+
+def test_manifest_of_an_earlier_version_still_counts(toy: Asset, tmp_path: Path) -> None:
+    folder = assets.resolve("toy", folder=tmp_path / "local")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["members"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assets.verified.cache_clear()
+    assert assets.resolve("toy", offline=True) == folder
 
 
 def test_unreachable_source_gives_its_reason(toy: Asset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
