@@ -66,6 +66,10 @@ DEMANDS = (
         "Have the server return token ids, or give a tokenizer: counts alone carry no accuracy.",
     ),
     Demand(
+        "tokens_without_id", _positive, Severity.WARNING, "0", TRUE,
+        "Tokens of split characters are counted without their ids: metrics that compare ids see them as wrong.",
+    ),
+    Demand(
         "tls", lambda text: text.startswith("not verified"), Severity.WARNING, "verified", TRUE,
         "Give the server's certificate in the option `ca` instead of switching verification off.",
     ),

@@ -42,7 +42,7 @@ class Parts:
     plan: settings.Plan
     backend: Any
     model: Path | None
-    precision: str
+    chosen: model_files.Chosen
     qsl: QuerySampleLibrary
 
 
@@ -133,17 +133,21 @@ def assemble(spec: RunSpec) -> Parts:
     chosen = model_files.choose(benchmark, backend, spec.precision)
     model = model_files.locate(benchmark, chosen.source)
     qsl = registry.part(benchmark.name, "qsl").QSL(variant, spec.data_dir)
-    return Parts(benchmark, plan, backend, model, chosen.precision, qsl)
+    return Parts(benchmark, plan, backend, model, chosen, qsl)
 
 
 def load(parts: Parts, sut: SystemUnderTest, spec: RunSpec) -> None:
-    """Load the backend, which is told of the largest batch and of the task's calibration set where it cares."""
+    """Load the backend and warm it up, untimed; it is told what it has an attribute for (see backends.Backend)."""
     backend = parts.backend
-    if hasattr(backend, "max_batch"):
-        backend.max_batch = max(spec.max_batch, 1)
-    if isinstance(sut, BatchSUT) and hasattr(backend, "calibration"):
-        backend.calibration = lambda: (sut.collate([sample]) for sample in parts.qsl.calibration())
-    backend.load(parts.model, spec.device, parts.precision)
+    told: dict[str, Any] = {"max_batch": max(spec.max_batch, 1), "cast": parts.chosen.cast}
+    if isinstance(sut, BatchSUT):
+        told["calibration"] = lambda: (sut.collate([sample]) for sample in parts.qsl.calibration())
+    for name, value in told.items():
+        if hasattr(backend, name):
+            setattr(backend, name, value)
+    backend.load(parts.model, spec.device, parts.chosen.precision)
+    if isinstance(sut, BatchSUT) and hasattr(backend, "warm_up"):
+        backend.warm_up(sut.collate([parts.qsl.read(0)]))
 
 
 def build(parts: Parts, spec: RunSpec, *, folder: Path, counters: Counters, fail: Fail) -> Worker:
@@ -268,7 +272,7 @@ def _write_account(folder: Path, worker: Worker, parts: Parts, *, left_out: int,
         },
         "settings": asdict(parts.plan.settings),
         "locked": parts.plan.locked,
-        "backend": {"name": spec.backend, "wanted_precision": parts.precision, **described},
+        "backend": {"name": spec.backend, "wanted_precision": parts.chosen.precision, **described},
         "driver": work.driver.name,
         "harness": {
             "driver": work.driver.name,

@@ -13,6 +13,7 @@ import functools
 import gc
 import heapq
 import json
+import resource
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from loadgen_harness import console
 from loadgen_harness.errors import BadInput, SuiteError
 
 MODEL = "echo"
-BACKLOG = 4096
+BACKLOG, READ = 4096, 1 << 16
 EVENTS = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n"
@@ -97,8 +98,10 @@ class Connection(asyncio.Protocol):
         self._busy = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client is here."""
+        """A client is here; reads of asyncio's own size cost ten times as much."""
         self._transport = transport
+        if hasattr(transport, "max_size"):
+            transport.max_size = READ
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone; what is due for it goes nowhere."""
@@ -129,8 +132,7 @@ class Connection(asyncio.Protocol):
         if wish is None:
             self._plain(400, {"error": {"message": "the body must be JSON with stream: true and max_tokens"}})
         elif self._pace.at_once:
-            chunks = (_chunk(wish.chat, wish.ids, k, wish.tokens) for k in range(1, wish.tokens + 1))
-            self._transport.write(b"".join((EVENTS, *chunks, _account(wish, now, now, now), DONE)))
+            self._transport.write(_whole(wish))
         else:
             self._busy = True
             Answer(self, self._pace, wish, now).schedule(self._clock)
@@ -200,6 +202,13 @@ def _wish(path: str, body: bytes, pace: Pace) -> Wish | None:
 
 
 @functools.cache
+def _whole(wish: Wish) -> bytes:
+    """An answer without pauses."""
+    chunks = (_chunk(wish.chat, wish.ids, k, wish.tokens) for k in range(1, wish.tokens + 1))
+    return b"".join((EVENTS, *chunks, _account(wish, 0, 0, 0), DONE))
+
+
+@functools.cache
 def _chunk(chat: bool, ids: bool, k: int, last: int) -> bytes:
     """Token k of `last` as it goes over the wire."""
     choice: dict[str, Any] = {"index": 0, "logprobs": None, "finish_reason": "length" if k == last else None}
@@ -229,13 +238,23 @@ def _framed(chunk: Mapping[str, Any]) -> bytes:
 
 
 async def serve(listener: socket.socket, pace: Pace) -> None:
-    """Answer until cancelled; the listener is bound already."""
+    """Answer until cancelled; the listener is bound already. Raises BadInput where there are too many connections."""
     loop = asyncio.get_running_loop()
-    clock = Clock(loop)
+    clock, broken = Clock(loop), loop.create_future()
+
+    def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception") or RuntimeError(context["message"])
+        if not broken.done():
+            broken.set_exception(error)
+
+    loop.set_exception_handler(report)
     server = await loop.create_server(lambda: Connection(pace, clock), sock=listener, backlog=BACKLOG)
     gc.freeze()
     async with server:
-        await server.serve_forever()
+        try:
+            await broken
+        except OSError as error:
+            raise BadInput(f"the echo server cannot go on ({error.strerror}): raise `ulimit -n`.") from error
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -244,6 +263,12 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), backlog=BACKLOG)
     except OSError as error:
         raise BadInput(f"cannot listen on {host}:{port} ({error.strerror}): choose another --port.") from error
+
+
+def allow_files() -> None:
+    """As many connections as the system's hard limit allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def arguments(command: Sequence[str] | None = None) -> argparse.Namespace:
@@ -268,8 +293,12 @@ def main() -> None:
         console.fail(str(error))
         raise SystemExit(2) from error
     console.raw(f"http://{args.host}:{listener.getsockname()[1]}/v1")
+    allow_files()
     try:
         asyncio.run(serve(listener, Pace(args.tokens, int(args.ttft_ms * 1e6), int(args.tpot_ms * 1e6))))
+    except BadInput as error:
+        console.fail(str(error))
+        raise SystemExit(2) from error
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 

@@ -31,6 +31,7 @@ class Chosen:
 
     source: str  # as the benchmark names it
     precision: str
+    cast: bool = False  # whether the backend is to make this precision of a file of another
 
 
 def choose(benchmark: Benchmark, backend: ModelReader, precision: str = "") -> Chosen:
@@ -65,7 +66,7 @@ def offered(benchmark: Benchmark, backend: ModelReader) -> Iterator[Chosen]:
         for precision in benchmark.precisions:
             yield from (Chosen(name, precision) for name in _readable(benchmark.files(precision), backend))
     first = _readable(benchmark.files(benchmark.precisions[0]), backend)
-    yield from (Chosen(name, precision) for precision in backend.casts for name in first)
+    yield from (Chosen(name, each, each != benchmark.precisions[0]) for each in backend.casts for name in first)
 
 
 def _readable(files: Iterable[str], backend: ModelReader) -> list[str]:

@@ -93,7 +93,7 @@ def load_module(path: str, what: str) -> Any:
         return importlib.import_module(path)
     except ModuleNotFoundError as error:
         missing = (error.name or "").split(".")[0]
-        if not missing or path.startswith(missing):
+        if not missing or missing == path.split(".")[0]:
             raise
         raise MissingDependency(what, PACKAGES.get(missing, missing)) from error
 

@@ -22,6 +22,7 @@ POLL_S = 0.1
 class Request:
     """What one request in flight has generated so far."""
 
+    index: int  # of the sample
     tokens: list[int] = field(default_factory=list)
     text: list[str] = field(default_factory=list)
 
@@ -56,8 +57,8 @@ class StreamSUT(SystemUnderTest):
     def issue(self, ids: Ids, indices: Indices) -> None:
         """Submit every sample; the backend queues what exceeds its slots."""
         known = ids.tolist() if isinstance(ids, np.ndarray) else ids
-        for id_, sample in zip(known, self.qsl.get(indices), strict=True):
-            self._flying[id_] = Request()
+        for id_, index, sample in zip(known, indices, self.qsl.get(indices), strict=True):
+            self._flying[id_] = Request(int(index))
             self.backend.submit(id_, self.request(sample))
 
     def close(self) -> None:
@@ -75,9 +76,9 @@ class StreamSUT(SystemUnderTest):
             self.fail(error)
 
     def _take(self, event: TokenEvent) -> None:
-        if event.error:
-            raise RunFailed(f"the backend failed on a request: {event.error}")
         request = self._flying[event.id]
+        if event.error:
+            raise RunFailed(self._blame(event, request))
         if event.tokens and not request.tokens:
             self.driver.first_token([event.id], [self.respond(event.tokens[:1], event.text)])
         request.tokens.extend(event.tokens)
@@ -85,6 +86,14 @@ class StreamSUT(SystemUnderTest):
         if event.final:
             self._finish(event.id, self._flying.pop(event.id))
             self.finished()
+
+    def _blame(self, event: TokenEvent, request: Request) -> str:
+        """Which request failed, how far it was, and why."""
+        others = len(self._flying) - 1
+        return (
+            f"the backend failed on sample {request.index} (request {event.id:#x}, after {len(request.tokens)} tokens, "
+            f"{others} others in flight): {event.error}"
+        )
 
     def _finish(self, id_: int, request: Request) -> None:
         response = self.respond(request.tokens, "".join(request.text))

@@ -15,7 +15,20 @@ PACKAGES = ("loadgen_harness", "benchmarks", "audit", "power", "submissions")
 
 TERMINAL = ("cli", "campaign", "demo")  # the roof that a person sees
 # programs: nothing below imports them, they import anything, lazily
-PROGRAMS = ("child", "model_files", "replica", "tax", "taxes", "plan", "assess", "road", "verbs", "matrix", "matrices")
+PROGRAMS = (
+    "child",
+    "model_files",
+    "replica",
+    "tax",
+    "taxes",
+    "plan",
+    "assess",
+    "road",
+    "verbs",
+    "matrix",
+    "matrices",
+    "echo",
+)
 ROOF = {*TERMINAL, *PROGRAMS, "__main__"}
 GROUND = {"types", "errors", "__init__"}
 DRIVERS = {
@@ -48,10 +61,15 @@ OWNERS = {
     "rich": ("loadgen_harness.console", *(f"loadgen_harness.{name}" for name in TERMINAL)),
     "absl": tuple(f"loadgen_harness.{name}" for name in TERMINAL),
     "jinja2": ("submissions",),
-    "tokenizers": ("benchmarks",),
+    "tokenizers": ("benchmarks", "loadgen_harness.backends"),
     "rouge_score": ("benchmarks",),
     "PIL": ("benchmarks",),
     "onnx": (),
+    "torch": ("loadgen_harness.backends",),  # two backends compute with it
+    "tensorrt": tuple(
+        f"loadgen_harness.backends.{name}" for name in ("tensorrt", "_tensorrt_build", "_tensorrt_lanes")
+    ),
+    "cuda": ("loadgen_harness.backends._tensorrt_cuda",),
 }
 PLUGIN_FOLDERS = ("loadgen_harness.backends.", "loadgen_harness.workers.", "power.meters.")
 FRAMEWORKS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +29,9 @@ class ModelReader(Protocol):
 class Backend(ModelReader, Protocol):
     """Runs a model on batches; used from one thread at a time unless `thread_safe`.
 
-    Two attributes are set before `load` where a backend has them: `calibration`, by which it quantises (a Calibration),
-    and `max_batch`, the largest batch of the run, so that what depends on shapes is compiled or captured untimed.
+    Set before `load` where a backend has such an attribute: `calibration`, by which it quantises (a Calibration);
+    `cast`, whether it is to make the precision of a file of another; `max_batch`, the largest batch of the run. A
+    method `warm_up(batch)` is called after `load` with one sample: what depends on shapes is compiled untimed.
     """
 
     thread_safe: bool
@@ -114,6 +116,7 @@ def task_model(path: Path) -> Any:
     if spec is None or spec.loader is None or not path.is_file():
         raise BadInput(f"{path} is no Python file: name one that defines model().")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where compilers look for what a model's code names
     spec.loader.exec_module(module)
     if not callable(getattr(module, "model", None)):
         raise BadInput(f"{path} defines no function model(): add one that returns the model.")

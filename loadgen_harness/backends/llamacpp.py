@@ -1,6 +1,7 @@
 """Runs GGUF models with llama.cpp in this process, through `xllamacpp`: several requests in flight, no prompt cache.
 
-Constructing the engine also opens a port on the loopback interface; nothing here uses it.
+Constructing the engine also opens a port on the loopback interface; nothing here uses it. A character that takes
+several tokens is streamed as one piece with the last token's id: the others are counted, their ids are UNKNOWN.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from time import monotonic_ns
 from typing import Any, NamedTuple
 
 from loadgen_harness.backends import TokenEvent, checked
-from loadgen_harness.errors import BadInput
+from loadgen_harness.errors import BadInput, UnknownName
 
 # Read by OpenMP when the engine is loaded. By default its threads spin for milliseconds at every barrier: 10 to 20 %
 # faster on two idle cores, but where another process takes a core now and then, a prompt sometimes took 2 s, not 0.4.
@@ -23,7 +24,13 @@ from loadgen_harness.errors import BadInput
 os.environ.setdefault("GOMP_SPINCOUNT", "100000")
 import xllamacpp
 
-OPTIONS = {"slots": 1, "threads": 0, "context": 512, "gpu_layers": 999}
+OPTIONS = {
+    "slots": 1, "threads": 0, "context": 512, "gpu_layers": 999, "batch": 0, "ubatch": 0,
+    "flash_attention": "auto", "cache_type": "f16", "draft": "", "draft_max": 4, "draft_gpu_layers": 999,
+}  # fmt: skip
+FLASH_ATTENTION = {"auto": -1, "off": 0, "on": 1}
+CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
+UNKNOWN = -1  # in place of an id that the engine's stream leaves out
 WARM_UP_PROMPT, WARM_UP_TOKENS = "Warm up the weights and the work space.", 4
 
 
@@ -34,6 +41,9 @@ class Timing(NamedTuple):
     decode_ms: float
     generated: int
     cached: int
+    drafted: int = 0
+    accepted: int = 0
+    without_id: int = 0
 
 
 class Generation:
@@ -45,12 +55,16 @@ class Generation:
         self.timing: Timing | None = None  # known before the final event is put
         self._put, self._said, self._ended = put, False, False
         self._held: tuple[int, ...] = ()
+        self._without_id = 0
+        self._seen = 0  # tokens that the engine has told of, with or without their ids
         self._request = {
             "prompt": prompt,
             "max_tokens": max_new_tokens,
             "temperature": 0,
             "cache_prompt": False,  # a request may switch on what the engine's own settings switch off
-            "n_probs": 1,  # the stream carries token ids only with probabilities
+            # the stream carries token ids with probabilities too, but not of tokens that a draft model proposed
+            "verbose": True,
+            "return_tokens": True,
             "stream": True,
         }
 
@@ -79,21 +93,30 @@ class Generation:
         choice = chunk["choices"][0]
         if choice["finish_reason"]:
             return self._finish(chunk["timings"], choice, now)
-        content = (choice["logprobs"] or {}).get("content", ())
-        tokens = tuple(each["id"] for each in content)
-        if content and not any(each["bytes"] for each in content):
+        tokens = self._ids(chunk["__verbose"])
+        if tokens and not choice["text"]:
             self._held += tokens  # a control token: if it proves to be the stop token, it is no output
             return None
         self._put(TokenEvent(self.id, self._held + tokens, choice["text"], now))
         self._held, self._said = (), True
         return None
 
+    def _ids(self, told: Mapping[str, Any]) -> tuple[int, ...]:
+        """The new ids, those that the stream left out made up for."""
+        lost = int(told["tokens_predicted"]) - self._seen - len(told["tokens"])
+        self._seen = int(told["tokens_predicted"])
+        self._without_id += lost
+        return (UNKNOWN,) * lost + tuple(told["tokens"])
+
     def _finish(self, timings: Mapping[str, Any], choice: Mapping[str, Any], now: int) -> None:
-        cached = timings["cache_n"]
-        self.timing = Timing(timings["prompt_ms"], timings["predicted_ms"], timings["predicted_n"], cached)
+        cached, stopped = timings["cache_n"], choice["finish_reason"] == "stop"
+        tail = timings["predicted_n"] - self._seen
+        counts = (timings["predicted_n"], cached, timings.get("draft_n", 0), timings.get("draft_n_accepted", 0))
+        self.timing = Timing(timings["prompt_ms"], timings["predicted_ms"], *counts, self._without_id + tail)
         if cached:
             return self._end(error=f"prompt cache was used for {cached} tokens: every query must be computed in full")
-        tokens = self._held[:-1] if choice["finish_reason"] == "stop" else self._held
+        tokens = (*self._held, *(UNKNOWN,) * tail)
+        tokens = tokens[:-1] if stopped else tokens
         if not (tokens or self._said):
             return self._end(error="the model ended its answer before the first token: ask it another way")
         self._end(tokens, choice["text"], now)
@@ -112,14 +135,15 @@ class LlamaCpp:
     formats, casts, keeps_precision = (".gguf",), (), True
 
     def __init__(self, options: Mapping[str, str]) -> None:
-        """Options: slots, threads (0: all cores), context (tokens per slot), gpu_layers (where device is not cpu)."""
+        """Options: slots, threads (0: all cores), context (tokens per slot), gpu_layers (where device is not cpu),
+        batch and ubatch (0: the engine's choice), flash_attention (auto, on, off), cache_type (of keys and values),
+        draft (a small model's GGUF file for speculative decoding), draft_max (tokens it proposes), draft_gpu_layers."""
         self._options = checked(options, OPTIONS, "llamacpp")
-        if min(self._options["slots"], self._options["context"]) < 1 or self._options["threads"] < 0:
-            raise BadInput("backend llamacpp wants slots and context of at least 1 and threads of at least 0.")
+        _check(self._options)
         self.slots: int = self._options["slots"]
         self.timings: list[Timing] = []
         self._threads: int = self._options["threads"] or os.cpu_count() or 1
-        self._device = ""
+        self._device = self._provider = self._precision = ""
         self._server: Any = None
         self._waiting: queue.SimpleQueue[Generation | None] = queue.SimpleQueue()
         self._events: queue.SimpleQueue[TokenEvent] = queue.SimpleQueue()
@@ -130,13 +154,13 @@ class LlamaCpp:
         """Load the GGUF file, whose own precision counts, answer one request untimed, start the callers."""
         if model is None or not model.is_file():
             raise BadInput(f"backend llamacpp needs a GGUF file, and {model} is none: name the model's file.")
-        self._device = _device(device)
-        params = _parameters(model, self.slots, self._options["context"], self._threads)
-        params.n_gpu_layers = 0 if device == "cpu" else self._options["gpu_layers"]
+        self._device, self._precision = _device(device), precision
+        self._provider = "CPU" if device == "cpu" else f"GPU, {self._options['gpu_layers']} layers"
         try:
-            self._server = xllamacpp.Server(params)
+            self._server = xllamacpp.Server(_parameters(model, self._options, self._threads, on_cpu=device == "cpu"))
         except RuntimeError as error:
-            raise BadInput(f"llama.cpp cannot load {model.name} ({error}): fetch the file anew.") from error
+            files = " with ".join(filter(None, [model.name, Path(self._options["draft"]).name]))
+            raise BadInput(f"llama.cpp cannot load {files} ({error}): fetch the file anew.") from error
         self._warm_up()
         self._callers = [threading.Thread(target=self._call, name=f"slot{n}", daemon=True) for n in range(self.slots)]
         for caller in self._callers:
@@ -166,12 +190,22 @@ class LlamaCpp:
 
     def describe(self) -> dict[str, str]:
         """What really runs, and the engine's own timings over the requests so far, slot waits not counted."""
-        chosen = {"slots": self.slots, "threads": self._threads, "context": self._options["context"]}
+        shown = ("slots", "context", "batch", "ubatch", "flash_attention", "cache_type")
+        chosen = {key: str(self._options[key]) for key in shown if self._options[key] != 0}
         return {
-            "framework": f"xllamacpp {xllamacpp.__version__}",
+            "framework": "llama.cpp through xllamacpp",
+            "version": xllamacpp.__version__,
             "device": self._device,
-            **{key: str(value) for key, value in chosen.items()},
+            "provider": self._provider,
+            "precision": self._precision,
+            "mode": "graph, speculative" if self._options["draft"] else "graph",
+            "threads": str(self._threads),
+            "prefix_cache": "off",
+            "batching": "continuous",
+            "tokens": "engine",
+            **chosen,
             **_summary(self.timings),
+            **_drafted(self._options, self.timings),
         }
 
     def close(self) -> None:
@@ -203,17 +237,46 @@ class LlamaCpp:
             raise BadInput(f"llama.cpp cannot generate with this model ({events[-1].error}): choose another.")
 
 
-def _parameters(model: Path, slots: int, context: int, threads: int) -> Any:
+def _check(options: Mapping[str, Any]) -> None:
+    if min(options["slots"], options["context"], options["draft_max"]) < 1:
+        raise BadInput("backend llamacpp wants slots, context and draft_max of at least 1.")
+    if min(options[key] for key in ("threads", "batch", "ubatch")) < 0:
+        raise BadInput("backend llamacpp wants threads, batch and ubatch of at least 0.")
+    for key, known in (("flash_attention", FLASH_ATTENTION), ("cache_type", CACHE_TYPES)):
+        if options[key] not in known:
+            raise UnknownName(key, options[key], known)
+    if options["draft"] and not Path(options["draft"]).is_file():
+        raise BadInput(f"option draft of backend llamacpp must be a GGUF file, and {options['draft']} is none.")
+
+
+def _parameters(model: Path, options: Mapping[str, Any], threads: int, *, on_cpu: bool) -> Any:
     """The engine's settings; all its ways to reuse a prompt are off, for MLPerf forbids caching across queries."""
     params = xllamacpp.CommonParams()
     params.model.path = str(model)
-    params.n_parallel, params.n_ctx = slots, context * slots
+    params.n_parallel, params.n_ctx = options["slots"], options["context"] * options["slots"]
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     params.verbosity, params.warmup, params.fit_params = -1, True, False
     params.cache_prompt = params.cache_idle_slots = params.ctx_shift = params.kv_unified = False
     params.cache_ram_mib = params.n_cache_reuse = params.n_ctx_checkpoints = 0
     params.slot_prompt_similarity = 0.0
+    params.n_gpu_layers = 0 if on_cpu else options["gpu_layers"]
+    params.n_batch, params.n_ubatch = options["batch"] or params.n_batch, options["ubatch"] or params.n_ubatch
+    params.flash_attn_type = xllamacpp.llama_flash_attn_type(FLASH_ATTENTION[options["flash_attention"]])
+    params.cache_type_k = params.cache_type_v = getattr(
+        xllamacpp.ggml_type, f"GGML_TYPE_{options['cache_type'].upper()}"
+    )
+    if options["draft"]:
+        _add_draft(params.speculative, options, threads, on_cpu=on_cpu)
     return params
+
+
+def _add_draft(speculative: Any, options: Mapping[str, Any], threads: int, *, on_cpu: bool) -> None:
+    """A small model proposes tokens that the model itself then checks: the answers stay its own."""
+    speculative.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE]
+    draft = speculative.draft
+    draft.mparams.path, draft.n_max = options["draft"], options["draft_max"]
+    draft.cpuparams.n_threads = draft.cpuparams_batch.n_threads = threads
+    draft.n_gpu_layers = 0 if on_cpu else options["draft_gpu_layers"]
 
 
 def _device(wanted: str) -> str:
@@ -229,6 +292,7 @@ def _device(wanted: str) -> str:
 def _summary(timings: list[Timing]) -> dict[str, str]:
     if not timings:
         return {}
+    without_id = sum(each.without_id for each in timings)
     per_token = [each.decode_ms / (each.generated - 1) for each in timings if each.generated > 1]
     return {
         "engine_requests": str(len(timings)),
@@ -237,6 +301,19 @@ def _summary(timings: list[Timing]) -> dict[str, str]:
         "engine_tpot_ms_median": f"{statistics.median(per_token):.3f}" if per_token else "",
         "engine_tpot_ms_mean": f"{statistics.fmean(per_token):.3f}" if per_token else "",
         "cache_n_max": str(max(each.cached for each in timings)),
+        **({"tokens_without_id": str(without_id)} if without_id else {}),
+    }
+
+
+def _drafted(options: Mapping[str, Any], timings: list[Timing]) -> dict[str, str]:
+    """How many of the draft model's tokens the model took over, over the requests so far."""
+    if not options["draft"]:
+        return {}
+    return {
+        "draft": Path(options["draft"]).name,
+        "draft_max": str(options["draft_max"]),
+        "draft_tokens": str(sum(each.drafted for each in timings)),
+        "draft_tokens_accepted": str(sum(each.accepted for each in timings)),
     }
 
 

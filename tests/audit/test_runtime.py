@@ -36,6 +36,7 @@ def test_a_plain_account_is_in_order(tmp_path: Path) -> None:
         ("prefix_cache", "unknown: the server does not say", Severity.WARNING),
         ("response_cache", "unknown", Severity.WARNING),
         ("response_cache", "on", Severity.ERROR),
+        ("tokens_without_id", "3", Severity.WARNING),
         ("tls", "not verified", Severity.WARNING),
         ("tokens", "responses", Severity.WARNING),
         ("retries", "2", Severity.WARNING),

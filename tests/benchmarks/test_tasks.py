@@ -55,6 +55,7 @@ def onnx(name: str, precision: str) -> Any:
     pytest.importorskip("onnxruntime")
     backend = registry.load(registry.BACKENDS, "onnxruntime")({"threads": "1"})
     chosen = model_files.choose(benchmark(name), backend, precision)
+    backend.cast = chosen.cast
     backend.load(model_files.locate(benchmark(name), chosen.source), "cpu", chosen.precision)
     return backend
 

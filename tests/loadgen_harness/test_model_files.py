@@ -35,8 +35,8 @@ def test_the_format_liked_best_wins(task: Benchmark) -> None:
 
 def test_casts_start_from_the_first_precision(task: Benchmark) -> None:
     reader = Reader("torch_model.py", casts=("bf16", "int8"))
-    assert choose(task, reader, "bf16") == Chosen("torch_model.py", "bf16")
-    assert choose(task, reader, "int8") == Chosen("torch_model.py", "int8")
+    assert choose(task, reader, "bf16") == Chosen("torch_model.py", "bf16", cast=True)
+    assert choose(task, reader, "int8") == Chosen("torch_model.py", "int8", cast=True)
 
 
 def test_a_shipped_file_goes_before_a_cast(task: Benchmark) -> None:
@@ -44,7 +44,7 @@ def test_a_shipped_file_goes_before_a_cast(task: Benchmark) -> None:
 
 
 def test_a_backend_that_only_casts_has_its_own_default(task: Benchmark) -> None:
-    assert choose(task, Reader(".onnx", casts=("bf16", "fp16"), keeps=False)) == Chosen("a.onnx", "bf16")
+    assert choose(task, Reader(".onnx", casts=("bf16", "fp16"), keeps=False)) == Chosen("a.onnx", "bf16", cast=True)
 
 
 def test_no_model_no_file(task: Benchmark) -> None:

@@ -76,12 +76,14 @@ def test_an_answer_without_tokens_still_completes() -> None:
 def test_an_error_event_fails_the_run() -> None:
     script = Script()
     with bench(script) as made:
-        made.sut.issue([1], [2])
+        made.sut.issue([1, 9], [2, 3])
         script.say(1, 3)
         script.say(1, final=True, error="out of memory")
         wait_for(lambda: made.errors)
     assert isinstance(made.errors[0], RunFailed)
-    assert "out of memory" in str(made.errors[0])
+    assert str(made.errors[0]) == (
+        "the backend failed on sample 2 (request 0x1, after 1 tokens, 1 others in flight): out of memory"
+    )
     assert made.driver.completed == []
 
 

@@ -17,15 +17,15 @@ from loadgen_harness.errors import SuiteError
 from loadgen_harness.native import presence
 from tests.perf import compile as compiling
 from tests.perf import plot, report
-from tests.perf.parts import busy, ceiling, latency, memory, models, offline, runtimes
+from tests.perf.parts import busy, ceiling, client, generation, latency, memory, models, offline, runtimes
 from tests.perf.ratios import Row
 from tests.perf.session import QUICK, Effort, Part, Session
 from tests.perf.targets import verdicts
 from tests.perf.variants import PLUGIN
 
-MODULES = (offline, latency, ceiling, busy, models, runtimes, memory)
+MODULES = (offline, latency, ceiling, busy, models, runtimes, memory, client, generation)
 PARTS = {part.name: part for part in (each.PART for each in MODULES)}
-BY_NAME = {"runtimes"}  # they need frameworks and models that the harness's own figures do not: --only
+BY_NAME = {"runtimes", "generation"}  # they need frameworks and models that the harness's own figures do not: --only
 MISSED, BROKEN = 1, 2
 
 
@@ -47,7 +47,9 @@ def main() -> int:
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.perf", description=__doc__)
-    parser.add_argument("--only", action="append", choices=sorted(PARTS), help="these parts alone; runtimes only so")
+    parser.add_argument(
+        "--only", action="append", choices=sorted(PARTS), help="these parts alone; runtimes and generation only so"
+    )
     parser.add_argument("--quick", action="store_true", help="every part in under two minutes; the figures mean little")
     parser.add_argument("--main", action="store_true", help="no ceilings of variants that no target names (20 minutes)")
     parser.add_argument("--pairs", type=int, default=0, help="rounds of every variant (default: 10)")

@@ -20,6 +20,8 @@ PANELS = (  # (part, its cases; none: all of them in one panel), two a line, the
     ("busy", ""),
     ("models", ""),
     ("runtimes", ""),
+    *(("client", f"{flight} in flight: requests/s") for flight in (1, 64, 1024)),
+    *(("generation", f"{flight} in flight: {name}") for flight in (1, 4, 16) for name in ("TTFT", "TPOT", "tokens/s")),
 )
 RATIOS = {"models": "Offline with models", "runtimes": "Offline in every runtime"}
 COLOURS = {"C++": "#9aa5b1", "Python binding": "#d98e04", "bridge": "#2463a8"}

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from loadgen_harness.matrix import interleaved
+from loadgen_harness.samples import DTYPE
 from loadgen_harness.types import Scenario
 from tests.perf import __main__ as bench
 from tests.perf import plot, ratios, report, targets, variants
 from tests.perf import variants as v
 from tests.perf.bisection import Search, highest
-from tests.perf.parts import busy, ceiling, latency, models, offline, runtimes
+from tests.perf.parts import busy, ceiling, client, generation, latency, models, offline, runtimes
 from tests.perf.session import QUICK, Clock, Effort, Part
 from tests.perf.targets import Target, Verdict, verdicts
 from tests.perf.variants import CPP, Probe, Variant
@@ -154,6 +155,10 @@ def test_every_target_names_a_row_that_a_part_makes(monkeypatch: pytest.MonkeyPa
     pairs = {1: (100.0, 110.0), 2: (90.0, 100.0)}
     made |= {found.key for model in models.MODELS for found in models.rows("models", model.name, "bridge", pairs)}
     made |= {found.key for name, *_ in runtimes.WAYS for found in models.rows("runtimes", name, "bridge", pairs)}
+    times = {way.name: {1: 2.0} for way in generation.WAYS}
+    made |= {found.key for found in generation.compared(1, dict.fromkeys(generation.UNITS, times))}
+    made |= {found.key for found in client.compared(64, {client.OURS: {1: 2.0}}, {})}
+    made |= {found.key for found in client.added(64, [dict.fromkeys(client.ADDED, 1.0)])}
     wanted = {(each.part, each.case, each.variant) for each in targets.TARGETS if each.part != "memory"}
     assert wanted <= made
     assert {each.part for each in targets.TARGETS} == set(bench.PARTS)
@@ -298,3 +303,31 @@ def test_an_axis_is_logarithmic_where_the_spread_is_large(values: tuple[float, .
 def test_variants_have_names_of_their_own() -> None:
     found = [each for each in vars(variants).values() if isinstance(each, Variant)]
     assert len({each.name for each in found}) == len(found) >= 11
+
+
+def test_generation_counts_first_tokens_of_requests_that_need_not_wait() -> None:
+    samples = np.zeros(4, dtype=DTYPE)
+    samples["issued"], samples["tokens"] = 1_000_000_000, 3
+    samples["first_token"] = samples["issued"] + [900_000_000, 100_000_000, 300_000_000, 800_000_000]
+    samples["done"] = samples["first_token"] + 20_000_000
+    found = generation.figures(samples, 2)
+    assert found["TTFT"] == pytest.approx(200.0)
+    assert found["TPOT"] == pytest.approx(10.0)
+    assert found["tokens/s"] == pytest.approx(12 / 0.92)
+
+
+def test_generation_states_what_http_adds() -> None:
+    table = {generation.IN_PROCESS.name: {1: 10.0, 2: 12.0}, generation.OVER_HTTP.name: {1: 11.0, 2: 13.0}}
+    found = {each.key[1:]: each for each in generation.compared(4, {"TTFT": table, "tokens/s": table})}
+    assert found["4 in flight: TTFT, added by HTTP", generation.OVER_HTTP.name].median == pytest.approx(1.0)
+    assert found["4 in flight: tokens/s", generation.OVER_HTTP.name].ratio == pytest.approx((1.1 + 13 / 12) / 2)
+    assert ("4 in flight: tokens/s, added by HTTP", generation.OVER_HTTP.name) not in found
+
+
+@pytest.mark.parametrize("kind", [client.OURS, client.BARE])
+def test_a_client_of_the_echo_server_is_measured(kind: str) -> None:
+    session = bench.Session(QUICK, Path("unused"), Path("unused"), lambda what, left: None)
+    with client.echo("--ttft-ms", "2") as url:
+        found = client.ask(session, kind, url, 4)
+    assert 0 < found["requests/s"] < 4 / 0.002 and found["cpu_us"] > 0
+    assert kind == client.BARE or found["added TTFT p50"] > 0
