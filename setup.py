@@ -26,14 +26,15 @@ EXTRAS = {
     "jax": ["jax>=0.10.2"],
     "tensorflow": ["tensorflow>=2.21"],
     "transformers": ["torch>=2.13", "transformers>=5.23", "accelerate>=1.15", "gguf>=0.19"],
-    "openai": ["aiohttp>=3.14"],
+    "openai": ["tokenizers>=0.23"],  # where a server sends no token ids
     "triton": ["tritonclient[all]>=2.73"],
     "export": ["torch>=2.13", "onnxscript>=0.7", "onnx>=1.23"],
     "litert-export": ["litert-torch>=0.10"],  # image_classification's TensorFlow Lite files
     # never run here, so no bound is claimed
-    "tensorrt": ["tensorrt"],
+    "tensorrt": ["tensorrt", "cuda-bindings"],
     "vllm": ["vllm"],
 }
+ALONE = ("tensorflow", "tensorrt", "vllm", "litert-export")  # each wants an environment of its own, or a GPU's
 DEMO = [line for name in ("onnxruntime", "llamacpp", "nvml", "text", "llm") for line in EXTRAS[name]]
 LINT = ["ruff>=0.17.6", "mypy>=2.4"]
 CHECK = [
@@ -46,7 +47,7 @@ CHECK = [
     "onnx>=1.23",
 ]
 # The runtimes that `make test` covers. torch is pinned where tests need it: a plain name takes whatever is newest.
-COVERED = ("openvino", "litert", "jax", "images", "openai", "triton")
+COVERED = ("openvino", "litert", "jax", "images", "triton")
 RUNTIMES = ["torch==2.13.0"] + [line for name in COVERED for line in EXTRAS[name]]
 
 
@@ -116,8 +117,8 @@ setup(
         **EXTRAS,
         "demo": DEMO,
         "test": [*DEMO, *CHECK, *RUNTIMES],
-        "bench": [*EXTRAS["onnxruntime"], "matplotlib>=3.11"],
-        "all": sorted({line for lines in EXTRAS.values() for line in lines}),
+        "bench": [*EXTRAS["onnxruntime"], "matplotlib>=3.11", "aiohttp>=3.14"],
+        "all": sorted({line for name, lines in EXTRAS.items() if name not in ALONE for line in lines}),
     },
     entry_points={
         "console_scripts": ["loadgen-harness = loadgen_harness.cli:entry", "lgh = loadgen_harness.cli:entry"],

@@ -93,7 +93,10 @@ def precision(case: Case) -> Iterator[Finding]:
     if not isinstance(backend, Mapping):
         return
     wanted, found = (str(backend.get(key) or "") for key in ("wanted_precision", "precision"))
-    if wanted and found and not found.lower().startswith(wanted.lower()):
+    if found.startswith("as served"):
+        fix = "State in the system description at which precision the server computes."
+        yield _finding("precision", found, Demand("precision", bool, Severity.NOTE, "known", TRUE, fix))
+    elif wanted and found and not found.lower().startswith(wanted.lower()):
         fix = f"State the precision as {found}, or choose a device that computes in {wanted}."
         yield _finding("precision", found, Demand("precision", bool, Severity.WARNING, wanted, TRUE, fix))
 

@@ -77,18 +77,18 @@ class Served:
     def serve(self) -> None:
         """Load, say so, work; the socket's thread ends the process."""
         try:
-            described = self.load()
+            self.load()
             gc.collect()
             gc.freeze()
             threading.Thread(target=self._obey, name="socket", daemon=True).start()
-            self._say("ready", described)
+            self._say("ready", None)
             self.work()
             threading.Event().wait()  # completing threads live on until the end is asked for
         except BaseException as error:
             self.fail(error)
 
-    def load(self) -> Mapping[str, str]:
-        """Make what answers; returns what it says of itself."""
+    def load(self) -> None:
+        """Make what answers."""
         raise NotImplementedError
 
     def work(self) -> None:
@@ -150,14 +150,17 @@ class Answering(Served):
         super().__init__(spec, batching, fds)
         self._table, self._ring = self.bridge.Table.attach(fds[1]), self.bridge.Ring.attach(fds[2])
 
-    def load(self) -> Mapping[str, str]:
+    def load(self) -> None:
         """The backend on this replica's device."""
         parts = child.assemble(self.spec)
         self.sut = child.build_sut(parts, RingDriver(self._ring), self.fail)
         child.load(parts, self.sut, self.spec)
         if isinstance(self.sut, StreamSUT):
             self.sut.start()
-        described: Mapping[str, str] = parts.backend.describe()
+
+    def do_describe(self) -> dict[str, str]:
+        """What really ran."""
+        described: dict[str, str] = self.sut.backend.describe()
         return described
 
     def work(self) -> None:
@@ -196,10 +199,9 @@ class PostProcessing(Served):
         super().__init__(spec, batching, fds)
         self._outputs, self._ring = self.bridge.Ring.attach(fds[1]), self.bridge.Ring.attach(fds[2])
 
-    def load(self) -> Mapping[str, str]:
+    def load(self) -> None:
         """The task's code alone: the backend stays unloaded."""
         self.sut = child.build_sut(child.assemble(self.spec), RingDriver(self._ring), self.fail)
-        return {}
 
     def work(self) -> None:
         """Message after message; LoadGen's process ends this one."""

@@ -74,7 +74,7 @@ OWNERS = {
 PLUGIN_FOLDERS = ("loadgen_harness.backends.", "loadgen_harness.workers.", "power.meters.")
 FRAMEWORKS = (
     "onnxruntime", "xllamacpp", "torch", "tensorrt", "openvino", "ai_edge_litert", "jax", "tensorflow", "transformers",
-    "vllm", "tritonclient", "aiohttp", "pynvml", "onnx",
+    "vllm", "tritonclient", "pynvml", "onnx",
 )  # fmt: skip
 TASK_MODELS = ("torch_model", "jax_model")  # a task's own model, which imports the framework that it is named after
 

@@ -46,14 +46,14 @@ class ProcessWorker(Worker):
         self._closing = False
         self._watcher = threading.Thread(target=self._watch, name="replicas", daemon=True)
         self._accounts: list[dict[str, Any]] = []
-        self._described: dict[str, str] = {}
 
     def start(self) -> None:
         """Start the processes and wait until each has loaded its backend."""
         for number, place in enumerate(self._places):
             self._launch(number, place)
         self._watcher.start()
-        self._described = [dict(peer.answer()) for peer in (*self._others, *self._replicas)][-1]
+        for peer in (*self._others, *self._replicas):
+            peer.answer()
 
     def library(self, qsl: QuerySampleLibrary) -> QuerySampleLibrary:
         """The same library, whose samples the replicas share."""
@@ -67,8 +67,10 @@ class ProcessWorker(Worker):
         return float(self._replicas[0].answer())
 
     def describe(self) -> dict[str, str]:
-        """What a replica's backend says of itself."""
-        return self._described
+        """What the replicas' backends say of themselves, after the test."""
+        for replica in self._replicas:
+            replica.tell("describe")
+        return merged([replica.answer() for replica in self._replicas])
 
     def account(self) -> dict[str, Any]:
         """Of each replica: device, cores, peak memory, waits for Python's lock."""
@@ -213,3 +215,14 @@ def _error(name: str, account: Mapping[str, str]) -> BaseException:
 
 
 WORKER = ProcessWorker
+
+
+def merged(accounts: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """One account of several: what all say alike once, whole numbers added up where they differ, else each in turn."""
+    found: dict[str, str] = {}
+    for key in dict.fromkeys(key for account in accounts for key in account):
+        said = [account[key] for account in accounts if key in account]
+        different = list(dict.fromkeys(said))
+        counts = len(different) > 1 and all(text.isdecimal() for text in said)
+        found[key] = str(sum(map(int, said))) if counts else "; ".join(different)
+    return found

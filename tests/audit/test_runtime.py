@@ -56,6 +56,11 @@ def test_what_must_not_be_silent(tmp_path: Path, key: str, text: str, severity: 
     assert finding.wanted and finding.clause and finding.fix
 
 
+def test_a_server_keeps_its_precision_to_itself(tmp_path: Path) -> None:
+    (finding,) = found(tmp_path, precision="as served", wanted_precision="q4_1")
+    assert (finding.severity, finding.wanted) == (Severity.NOTE, "known")
+
+
 def test_another_precision_than_asked_for(tmp_path: Path) -> None:
     (finding,) = found(tmp_path, precision="bf16", wanted_precision="fp32")
     assert (finding.key, finding.found, finding.wanted) == ("backend.precision", "bf16", "fp32")
