@@ -21,6 +21,7 @@ EXTRAS = {
     "llm": ["rouge-score>=0.1.2"],
     "images": ["pillow>=13.0"],
     "torch": ["torch>=2.13"],
+    "torch-int8": ["torch>=2.13", "torchao>=0.18"],
     "openvino": ["openvino>=2026.4"],
     "litert": ["ai-edge-litert>=2.3"],
     "jax": ["jax>=0.10.2"],
@@ -48,7 +49,7 @@ CHECK = [
 ]
 # The runtimes that `make test` covers. torch is pinned where tests need it: a plain name takes whatever is newest.
 COVERED = ("openvino", "litert", "jax", "images", "triton")
-RUNTIMES = ["torch==2.13.0"] + [line for name in COVERED for line in EXTRAS[name]]
+RUNTIMES = ["torch==2.13.0", "torchao>=0.18"] + [line for name in COVERED for line in EXTRAS[name]]
 
 
 def version() -> str:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from loadgen_harness import registry
+from loadgen_harness import cache, registry
 from loadgen_harness.backends import ModelReader
 from loadgen_harness.errors import BadInput, MissingDependency, SuiteError, UnknownName
 from loadgen_harness.types import Benchmark
@@ -92,10 +92,9 @@ def locate(benchmark: Benchmark, source: str, tell: Callable[[str], None] = lamb
 
 def _made(benchmark: Benchmark, name: str, tell: Callable[[str], None]) -> Path:
     """A file that `make_models` of the task writes, from the cache where it is."""
-    from benchmarks._data import assets
     from benchmarks._data.fetch import digest
 
-    folder = assets.cache() / MADE / f"{benchmark.name}-{benchmark.recipe}" / name
+    folder = cache.home() / MADE / f"{benchmark.name}-{benchmark.recipe}" / name
     file, record = folder / name, folder / RECORD
     with _locked(folder):
         if not record.is_file():

@@ -9,7 +9,7 @@ from importlib import util
 from pathlib import Path
 from typing import Any
 
-from loadgen_harness import __version__, console, registry, rounds, system
+from loadgen_harness import __version__, cache, console, registry, rounds, system
 from loadgen_harness.errors import BadInput, SuiteError
 from loadgen_harness.types import Benchmark, Division, RunSpec, Scenario, TestMode
 
@@ -101,8 +101,8 @@ def _meter(name: str) -> tuple[str, str]:
 def _asset_line() -> str:
     from benchmarks._data import assets
 
-    present = [name for name, asset in assets.catalogue().items() if (assets.cache() / asset.folder).exists()]
-    return f"{len(present)} of {len(assets.catalogue())} in {assets.cache()}"
+    present = [name for name, asset in assets.catalogue().items() if (cache.home() / asset.folder).exists()]
+    return f"{len(present)} of {len(assets.catalogue())} in {cache.home()}"
 
 
 def _disk() -> tuple[str, str]:
@@ -211,7 +211,7 @@ def fetch_assets(names: Sequence[str]) -> None:
     for name in names:
         benchmark: Benchmark = registry.load(registry.BENCHMARKS, name)
         for asset in benchmark.assets:
-            if not (assets.cache() / assets.catalogue()[asset].folder).exists():
+            if not (cache.home() / assets.catalogue()[asset].folder).exists():
                 console.say(f"asset {assets.describe(asset)}", "dim")
             assets.resolve(asset, on_progress=console.download_progress())
 

@@ -17,6 +17,7 @@ from importlib import resources
 from pathlib import Path
 
 from benchmarks._data.fetch import Asset, Progress, digest, download, unpack
+from loadgen_harness.cache import home
 from loadgen_harness.errors import BadInput, UnknownName
 
 MANIFEST = "manifest.json"
@@ -49,7 +50,7 @@ def resolve(
     `folder` holds package files that are used instead of a download. Safe to call from several processes at once.
     """
     asset = _asset(name)
-    target = cache() / asset.folder
+    target = home() / asset.folder
     if not (target / MANIFEST).is_file():
         with _locked(target):
             if not (target / MANIFEST).is_file():  # another process may have built it meanwhile
@@ -57,11 +58,6 @@ def resolve(
                 package = _package(asset, work, folder or _local(), offline or _offline(), on_progress)
                 _build(asset, package, work, target)
     return verified(asset, target)
-
-
-def cache() -> Path:
-    """Where unpacked assets live."""
-    return Path(os.environ.get("LGH_CACHE") or Path.home() / ".cache" / "loadgen-harness" / "assets")
 
 
 @functools.cache
@@ -123,7 +119,7 @@ def _package(asset: Asset, work: Path, local: Path | None, offline: bool, on_pro
     if kept.is_file() and digest(kept) == asset.sha256:
         return kept
     if offline:
-        raise BadInput(f"asset {asset.name} is not in {cache()} and LGH_OFFLINE forbids to fetch it: run once online.")
+        raise BadInput(f"asset {asset.name} is not in {home()} and LGH_OFFLINE forbids to fetch it: run once online.")
     shutil.rmtree(arrived, ignore_errors=True)
     arrived.mkdir(parents=True)
     file = _checked(asset, download(asset, arrived, on_progress), "the source changed or the transfer broke: run again")

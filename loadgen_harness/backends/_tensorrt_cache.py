@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from loadgen_harness.cache import home
 from loadgen_harness.errors import BadInput
 
 DIGEST = hashlib.sha256().digest_size
@@ -18,8 +19,7 @@ DIGEST = hashlib.sha256().digest_size
 
 def folder(option: str) -> Path:
     """Where engines live: the option, else beside the suite's other caches (LGH_CACHE names them)."""
-    default = os.environ.get("LGH_CACHE") or Path.home() / ".cache" / "loadgen-harness" / "assets"
-    return Path(option or default) / "tensorrt"
+    return (Path(option) if option else home()) / "tensorrt"
 
 
 def key(facts: Mapping[str, Any]) -> str:

@@ -27,11 +27,12 @@ from loadgen_harness.backends._tensorrt_lanes import Lane, Loaded
 from loadgen_harness.errors import BadInput, UnknownName
 
 OPTIONS = {
-    "mode": "graph", "buckets": "", "contexts": 2, "profiles": "1:32:32", "axes": "", "level": 3, "cache": "",
+    "mode": "graph", "buckets": "", "contexts": 2, "profiles": "", "axes": "", "level": 3, "cache": "",
 }  # fmt: skip
 MODES = ("graph", "enqueue")
 PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "int8", "fp8")
 ENGINES = (".plan", ".engine")
+UNKNOWN = 32  # the largest batch that an engine is built for where the run does not say
 OLDEST = 10
 
 
@@ -43,15 +44,16 @@ class TensorRT:
 
     def __init__(self, options: Mapping[str, str]) -> None:
         """Options: mode (graph, enqueue), buckets (sizes captured; by default powers of two up to the largest batch),
-        contexts, profiles ("1:8:32,33:64:64": smallest, best and largest batch), axes (the same of other open axes),
-        level (0 to 5, how long to search for kernels), cache (folder)."""
+        contexts, profiles ("1:8:32,33:64:64": smallest, best and largest batch; by default up to the run's largest),
+        axes (the same of other open axes), level (0 to 5, how long to search for kernels), cache (folder)."""
         self._options = checked(options, OPTIONS, "tensorrt")
         if self._options["mode"] not in MODES:
             raise UnknownName("mode of backend tensorrt", self._options["mode"], MODES)
         if self._options["contexts"] < 1 or not 0 <= self._options["level"] <= 5:
             raise BadInput("backend tensorrt needs at least 1 context, and a level of 0 to 5.")
         self._asked = parse_buckets(self._options["buckets"], "tensorrt")
-        self._profiles = tuple(_range("profiles", part) for part in self._options["profiles"].split(","))
+        self._profiles = tuple(_range("profiles", part) for part in self._options["profiles"].split(",") if part)
+        self.max_batch = 0
         self._axes = _range("axes", self._options["axes"]) if self._options["axes"] else None
         self.calibration: Calibration | None = None
         self._loaded: Loaded | None = None
@@ -131,7 +133,8 @@ class TensorRT:
             ) from error
 
     def _built(self, model: Path, precision: str, cuda: Cuda) -> Loaded:
-        recipe = Recipe(precision, self._profiles, self._axes, self._options["level"])
+        largest = self.max_batch or UNKNOWN
+        recipe = Recipe(precision, self._profiles or ((1, largest, largest),), self._axes, self._options["level"])
         facts = {
             "model": cache.digest(model), "gpu": cuda.name, "capability": cuda.capability,
             "tensorrt": tensorrt.__version__, "precision": precision, "profiles": recipe.profiles,

@@ -3,7 +3,8 @@
 The model computes in the precision asked for (weights and activations cast as a whole, no autocast) and its outputs
 come back as fp32. Sizes of batches: `buckets` names those that are compiled or captured for; a batch is cut into pieces
 of the largest and its rest is padded to the next one, and what is padded is thrown away. Without buckets, eager mode
-takes batches as they are and compile mode compiles twice, for one sample and for any number.
+takes batches as they are, and the others prepare 1, 8, 64, … (graphs: 1, 2, 4, …) up to the largest batch of the run;
+where that is not known either, compile mode compiles twice, for one sample and for any number.
 The paths for CUDA were written to PyTorch's documentation and tested against a stand-in: never run on a GPU.
 """
 
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 
 from loadgen_harness.backends import Batch, Calibration, _torch_int8, _torch_model, checked
-from loadgen_harness.backends._pieces import Pieces, parse_buckets
+from loadgen_harness.backends._pieces import Pieces, parse_buckets, up_to
 from loadgen_harness.backends._torch_cuda import Cuda
 from loadgen_harness.backends._torch_run import Compiled, Forward, HostPath
 from loadgen_harness.backends._torch_stages import Stages
@@ -32,7 +33,7 @@ OPTIONS = {
 MODES = ("eager", "compile", "graph")
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune")
 # Compiling takes seconds a size where capturing takes milliseconds.
-BUCKETS = {"graph": (1, 2, 4, 8, 16, 32), "compile": (1, 8, 32)}
+STEP = {"graph": 2, "compile": 8}  # from one size that is prepared to the next
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -54,6 +55,7 @@ class Torch:
         self._options, self._asked = chosen, parse_buckets(chosen["buckets"], "torch")
         self.thread_safe = chosen["mode"] != "graph" and chosen["compile_mode"] == "default"
         self.calibration: Calibration | None = None
+        self.max_batch = 0
         self._path: HostPath | Stages | None = None
         self._lock, self._warm = threading.Lock(), False
         self._said: dict[str, str] = {}
@@ -119,7 +121,8 @@ class Torch:
         if precision == "int8":
             module, notes = self._quantised(module, cuda, mode, example)
         adapted = _torch_model.Adapted(module, DTYPES.get(precision, torch.float32), self._options["channels_last"])
-        buckets = self._asked or (BUCKETS.get(mode, ()) if mode == "graph" or precision == "int8" else ())
+        fixed = mode == "graph" or precision == "int8" or (mode == "compile" and self.max_batch)
+        buckets = self._asked or (up_to(self.max_batch, STEP[mode]) if fixed else ())
         compiled = None
         if mode == "compile":
             compiled = Compiled(self._options["compile_mode"], bool(buckets), freezing=precision == "int8" and not cuda)

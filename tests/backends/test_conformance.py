@@ -9,6 +9,7 @@ import pytest
 from tests.backends.conformance import CHECKS, Case, Subject
 
 FEW = (1, 3, 8)
+DYNAMIC = {"buckets": "8", "quantizer": "dynamic"}
 
 # XLA and TensorFlow make their threads once per process, so all of their cases ask for as many
 FIRST = (  # one or two ways for each backend, in every `make test`
@@ -33,6 +34,11 @@ OTHERS = (
     Case("openvino", "fp16", 3e-3, cycles=4, may_fall_back=True),
     Case("torch", "bf16", 2e-2, cycles=5),
     Case("torch", format=".pt2", cycles=5),
+    Case("torch", "fp16", 3e-3, cycles=4),
+    Case("torch", options={"buckets": "1,4", "channels_last": "true"}, cycles=4),
+    Case("torch", options={"mode": "compile"}, sizes=FEW, cycles=2),
+    Case("torch", "int8", 0.05, {"buckets": "8"}, sizes=FEW, cycles=2, kinds=("image",)),
+    Case("torch", "int8", 0.05, DYNAMIC, sizes=FEW, cycles=2, kinds=("image",), may_fall_back=True),
     Case("tensorflow", options={"threads": "1"}, format="saved_model.pb", cycles=3),
     Case("tensorflow", options={"threads": "1", "xla": "true"}, sizes=FEW, cycles=3),
 )

@@ -269,7 +269,7 @@ def test_pip_failing_is_one_sentence(toy: Asset, monkeypatch: pytest.MonkeyPatch
 def test_missing_client(toy: Asset, source: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, replace(toy, source=source))
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(fetch.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(fetch.metadata, "distributions", lambda name: iter(()))
     with pytest.raises(BadInput, match=said):
         assets.resolve("toy")
 

@@ -15,7 +15,7 @@ from benchmarks._data import assets
 from benchmarks.image_classification import BENCHMARK, architecture, qsl, weights
 from benchmarks.image_classification.accuracy import score
 from benchmarks.image_classification.sut import SUT
-from loadgen_harness import model_files, registry, rounds
+from loadgen_harness import cache, model_files, registry, rounds
 from loadgen_harness.errors import BadInput, UnknownName
 from loadgen_harness.types import Scenario, TestMode
 
@@ -276,7 +276,7 @@ def test_accuracy_of_made_files(name: str, photos: qsl.QSL) -> None:
     """What was made here answers as README says; nothing is made for this test."""
     kind = {"onnx": "onnxruntime", "tflite": "litert"}[name.rpartition(".")[2]]
     pytest.importorskip({"onnxruntime": "onnxruntime", "litert": "ai_edge_litert"}[kind])
-    if not (assets.cache() / model_files.MADE / f"{BENCHMARK.name}-{BENCHMARK.recipe}" / name / "made.json").is_file():
+    if not (cache.home() / model_files.MADE / f"{BENCHMARK.name}-{BENCHMARK.recipe}" / name / "made.json").is_file():
         pytest.skip(f"{name} was not made yet; a run of image_classification makes it")
     backend = registry.load(registry.BACKENDS, kind)({"threads": "2"})
     backend.load(model_files.locate(BENCHMARK, f"made:{name}"), "cpu", "int8" if "int8" in name else "fp32")

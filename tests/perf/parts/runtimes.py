@@ -7,7 +7,7 @@ from tests.perf.parts.models import Model, compared
 from tests.perf.ratios import Row
 from tests.perf.session import Effort, Part, Session
 
-BENCHMARK, BATCH, LONGER = "image_classification", 32, 6.0
+BENCHMARK, BATCH, LONGER = "image_classification", 8, 4.0
 WAYS = (
     ("onnxruntime fp32", "onnxruntime", "fp32", {}),
     ("onnxruntime int8", "onnxruntime", "int8", {}),
