@@ -219,7 +219,7 @@ def _matrix(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
     )
     parser.add_argument("benchmark")
     parser.add_argument(
-        "--backends", nargs="+", required=True, metavar="NAME[:KEY=VALUE,…]",
+        "--backends", nargs="+", required=True, metavar="NAME[@PRECISION][:KEY=VALUE,…]",
         help="such as onnxruntime openvino torch:mode=compile; plain names may be separated by commas",
     )  # fmt: skip
     parser.add_argument("--precisions", default="", help="such as fp32,int8 (default: each backend's first)")

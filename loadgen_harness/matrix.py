@@ -64,11 +64,11 @@ def cells(base: RunSpec, axes: Axes) -> tuple[list[Cell], list[tuple[str, str]]]
     for name, precision, batch, threads, replicas in itertools.product(
         axes.backends, axes.precisions, axes.batches, axes.threads or (0,), axes.replicas
     ):
-        backend, options = parse_backend(name)
+        backend, own, options = parse_backend(name)
         if axes.threads:
             options = {**options, "threads": str(threads)}
         varied: dict[str, Any] = {"backend": backend, "options": options, "max_batch": batch, "replicas": replicas}
-        spec = replace(base, precision=precision, **varied)
+        spec = replace(base, precision=own or precision, **varied)
         try:
             spec = replace(spec, precision=_precision(benchmark, spec))
         except SuiteError as error:
@@ -81,16 +81,17 @@ def cells(base: RunSpec, axes: Axes) -> tuple[list[Cell], list[tuple[str, str]]]
     return [Cell(_short(label, constant), spec) for label, spec in made.items()], refused
 
 
-def parse_backend(text: str) -> tuple[str, dict[str, str]]:
-    """Name and options of "torch:mode=compile,threads=1"; raises BadInput for an option without a value."""
-    name, _, rest = text.partition(":")
+def parse_backend(text: str) -> tuple[str, str, dict[str, str]]:
+    """Name, precision and options of "torch@fp32:mode=compile,threads=1"; raises BadInput for an option without value."""
+    whole, _, rest = text.partition(":")
+    name, _, precision = whole.partition("@")
     options: dict[str, str] = {}
     for part in filter(None, rest.split(",")):
         key, equals, value = part.partition("=")
         if not equals:
             raise BadInput(f"backend {text!r}: write its options as {name}:key=value,key=value.")
         options[key] = value
-    return name, options
+    return name, precision, options
 
 
 def _precision(benchmark: Benchmark, spec: RunSpec) -> str:
@@ -100,7 +101,14 @@ def _precision(benchmark: Benchmark, spec: RunSpec) -> str:
 
 def _label(name: str, spec: RunSpec) -> str:
     threads = f"t{spec.options['threads']}" if "threads" in spec.options and "threads=" not in name else ""
-    parts = (name, spec.precision, f"b{spec.max_batch}", threads, f"r{spec.replicas}")
+    whole, colon, options = name.partition(":")
+    parts = (
+        f"{whole.partition('@')[0]}{colon}{options}",
+        spec.precision,
+        f"b{spec.max_batch}",
+        threads,
+        f"r{spec.replicas}",
+    )
     return "|".join(parts)
 
 

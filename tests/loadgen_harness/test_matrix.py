@@ -45,8 +45,17 @@ def test_threads_become_an_option_of_backends_that_have_it(tmp_path: Path) -> No
     assert len(refused) == 2 and "no option 'threads'" in refused[0][1]
 
 
+def test_a_backend_may_have_a_precision_of_its_own(tmp_path: Path) -> None:
+    found, _ = chosen(tmp_path, "null", "null@fp8:latency_us=5", batches=(1,), precisions=("fp32", "fp16"))
+    labels = ["null fp32", "null fp16", "null:latency_us=5 fp8"]
+    assert [cell.label for cell in found] == labels
+
+
 def test_options_need_values() -> None:
-    assert parse_backend("openai:url=http://a:1/v1,model=m") == ("openai", {"url": "http://a:1/v1", "model": "m"})
+    assert parse_backend("openai:url=http://a:1/v1,model=m") == (
+        "openai", "", {"url": "http://a:1/v1", "model": "m"},
+    )  # fmt: skip
+    assert parse_backend("torch@bf16:mode=compile") == ("torch", "bf16", {"mode": "compile"})
     with pytest.raises(BadInput, match="key=value"):
         parse_backend("torch:compile")
 
