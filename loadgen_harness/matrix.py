@@ -82,7 +82,7 @@ def cells(base: RunSpec, axes: Axes) -> tuple[list[Cell], list[tuple[str, str]]]
 
 
 def parse_backend(text: str) -> tuple[str, str, dict[str, str]]:
-    """Name, precision and options of "torch@fp32:mode=compile,threads=1"; raises BadInput for an option without value."""
+    """Name, precision and options of "torch@fp32:mode=compile"; raises BadInput for an option without a value."""
     whole, _, rest = text.partition(":")
     name, _, precision = whole.partition("@")
     options: dict[str, str] = {}

@@ -65,11 +65,9 @@ OWNERS = {
     "rouge_score": ("benchmarks",),
     "PIL": ("benchmarks",),
     "onnx": (),
-    "torch": ("loadgen_harness.backends",),  # two backends compute with it
-    "tensorrt": tuple(
-        f"loadgen_harness.backends.{name}" for name in ("tensorrt", "_tensorrt_build", "_tensorrt_lanes")
-    ),
-    "cuda": ("loadgen_harness.backends._tensorrt_cuda",),
+    "torch": ("loadgen_harness.backends.torch", "loadgen_harness.backends.transformers"),
+    "tensorrt": ("loadgen_harness.backends.tensorrt",),
+    "cuda": ("loadgen_harness.backends.tensorrt",),
 }
 PLUGIN_FOLDERS = ("loadgen_harness.backends.", "loadgen_harness.workers.", "power.meters.")
 FRAMEWORKS = (
@@ -305,10 +303,12 @@ def annotations_are_lazy(module: Module) -> Breaches:
 def plugins_define_their_symbol(module: Module) -> Breaches:
     """A folder is a registry: each module in it defines the one agreed symbol."""
     folder, _, file = module.path.rpartition("/")
+    if file == "__init__.py":  # a plug-in that is a package
+        folder, file = folder.rpartition("/")[0], "package"
     wanted = "" if file.startswith("_") else SYMBOLS.get(folder, "")
     parts = module.path.split("/")
     if parts[0] == "benchmarks" and len(parts) == 3 and not parts[1].startswith("_"):
-        wanted = BENCHMARK_PARTS.get(file, "")
+        wanted = BENCHMARK_PARTS.get(module.path.rpartition("/")[2], "")
     if wanted and wanted not in defined(module.tree):
         yield 1, f"a module of this folder defines {wanted}"
 

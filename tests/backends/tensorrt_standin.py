@@ -44,7 +44,7 @@ class Gpu:
 
 
 class Cuda:
-    """What `_tensorrt_cuda.Cuda` offers, on this device."""
+    """What `backends.tensorrt.cuda.Cuda` offers, on this device."""
 
     def __init__(self, gpu: Gpu, number: int) -> None:
         self._gpu, self.name, self.capability, self.number = gpu, gpu.name, gpu.capability, number

@@ -18,9 +18,8 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 import onnxruntime
 
-from loadgen_harness.backends import _onnxruntime_binding as binding
-from loadgen_harness.backends import _onnxruntime_models as models
 from loadgen_harness.backends import onnxruntime as backend_module
+from loadgen_harness.backends.onnxruntime import binding, models
 
 DIGITS = Path(__file__).parents[2] / "benchmarks" / "digits" / "model"
 

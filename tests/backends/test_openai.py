@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from loadgen_harness.backends import _openai_http
 from loadgen_harness.backends.openai import BACKEND
+from loadgen_harness.backends.openai import http as openai_http
 from loadgen_harness.errors import BadInput, UnknownName
 from tests.backends.asking import SECRET, ask, ids, loaded
 from tests.backends.servers import (
@@ -29,7 +29,7 @@ from tests.backends.servers import (
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
     """A key in the environment, which must be seen nowhere; and less patience after the first answer."""
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
-    monkeypatch.setattr(_openai_http, "SETTLING_S", 0.02)
+    monkeypatch.setattr(openai_http, "SETTLING_S", 0.02)
 
 
 def test_tokens_come_as_they_are_sent() -> None:

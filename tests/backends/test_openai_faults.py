@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from loadgen_harness.backends import _openai_http
 from loadgen_harness.backends.openai import BACKEND
+from loadgen_harness.backends.openai import http as openai_http
 from loadgen_harness.errors import BadInput
 from tests.backends.asking import SECRET, ask, collect, ids, loaded
 from tests.backends.servers import DONE, Reply, Server, chunked, event, good, head, refusal, stream, token, usage
@@ -24,7 +24,7 @@ CUT = (head(), *chunked(token(1), token(2), end=False))  # two tokens, then noth
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
     """A key in the environment, which must be seen nowhere; and less patience after the first answer."""
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
-    monkeypatch.setattr(_openai_http, "SETTLING_S", 0.02)
+    monkeypatch.setattr(openai_http, "SETTLING_S", 0.02)
 
 
 def failed(reply: Reply, *, tokens: int = 3, **options: str) -> str:

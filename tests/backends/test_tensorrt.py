@@ -36,7 +36,7 @@ def use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Use]:
     def install(gpu: standin.Gpu, version: str = "10.13.3.9") -> Any:
         for name in OURS:
             sys.modules.pop(f"{package}.{name}", None)
-        cuda = types.ModuleType(f"{package}._tensorrt_cuda")
+        cuda = types.ModuleType(f"{package}.cuda")
         cuda.Cuda = functools.partial(standin.Cuda, gpu)  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, cuda.__name__, cuda)
         monkeypatch.setitem(sys.modules, "tensorrt", standin.module(gpu, version))
@@ -190,21 +190,21 @@ def test_an_engine_that_tensorrt_refuses_is_built_again(
 ) -> None:
     kind = use(gpu)
     loaded(kind, model)
-    from loadgen_harness.backends import _tensorrt_cache
+    from loadgen_harness.backends.tensorrt import cache
 
     (path,) = (tmp_path / "cache" / "tensorrt").glob("*.engine")
-    _tensorrt_cache.write(path, b"weak\nnonsense")
+    cache.write(path, b"weak\nnonsense")
     check(loaded(kind, model), 3)
     assert len(gpu.builds) == 2
 
 
 def test_foreign_timings_are_left_out(use: Use, gpu: standin.Gpu, model: Path, tmp_path: Path) -> None:
-    from loadgen_harness.backends import _tensorrt_cache
+    from loadgen_harness.backends.tensorrt import cache
 
     kind = use(gpu)
     loaded(kind, model)
     (path,) = (tmp_path / "cache" / "tensorrt").glob("timings-*")
-    _tensorrt_cache.write(path, b"of another driver")
+    cache.write(path, b"of another driver")
     loaded(kind, model, "fp16")
     assert gpu.builds[1]["timings"] == b""
 
@@ -382,11 +382,11 @@ def test_what_is_missing_is_named() -> None:
 def test_the_runtime_names_what_it_calls() -> None:
     """Every name that the wrapper uses exists in cuda-python; without a driver it says so in one sentence."""
     runtime = pytest.importorskip("cuda.bindings.runtime", reason="pip install cuda-bindings")
-    from loadgen_harness.backends import _tensorrt_cuda
+    from loadgen_harness.backends.tensorrt import cuda
 
-    source = Path(_tensorrt_cuda.__file__).read_text(encoding="utf-8")
+    source = Path(cuda.__file__).read_text(encoding="utf-8")
     used = {part.split("(")[0].split(".")[0] for part in source.replace(")", "(").split("runtime.")[2:]}
     assert not {name.strip(" ,:") for name in used if not hasattr(runtime, name.strip(" ,:"))}
     if runtime.cudaGetDeviceCount()[0] != runtime.cudaError_t.cudaSuccess:
         with pytest.raises(BadInput, match="check the driver"):
-            _tensorrt_cuda.Cuda(0)
+            cuda.Cuda(0)

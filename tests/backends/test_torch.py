@@ -191,16 +191,16 @@ def test_a_read_only_batch_and_what_is_kept(model: Path, expected: list[np.ndarr
 
 @pytest.mark.parametrize("options", [{}, {"mode": "compile", "buckets": "4"}])
 def test_memory_comes_back(model: Path, options: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    from loadgen_harness.backends import _torch_model
+    from loadgen_harness.backends.torch import model as torch_model
 
-    read, seen = _torch_model.task_model, []
+    read, seen = torch_model.task_model, []
 
     def watched(path: Path):  # type: ignore[no-untyped-def]
         module = read(path)
         seen.append(weakref.ref(module.conv.weight))
         return module
 
-    monkeypatch.setattr(_torch_model, "task_model", watched)
+    monkeypatch.setattr(torch_model, "task_model", watched)
     made = backend(model, **options)
     made.close()
     gc.collect()

@@ -17,7 +17,7 @@ import torch
 
 from loadgen_harness.backends import Batch, Calibration
 from loadgen_harness.backends._pieces import resized
-from loadgen_harness.backends._torch_model import as_tensors, quiet
+from loadgen_harness.backends.torch.model import as_tensors, quiet
 from loadgen_harness.errors import BadInput, MissingDependency
 
 QUANTIZERS = ("static", "dynamic")

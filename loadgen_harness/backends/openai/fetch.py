@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from loadgen_harness.backends._openai_http import Pool
+from loadgen_harness.backends.openai.http import Pool
 
 LIMIT_S = 10.0
 MAX_BODY = 1 << 22

@@ -14,7 +14,7 @@ from time import monotonic_ns
 from typing import Any, NamedTuple, Protocol
 
 from loadgen_harness.backends import TokenEvent
-from loadgen_harness.backends._triton_server import pause
+from loadgen_harness.backends.triton.server import pause
 
 CANCELLED = "cancelled"
 

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from loadgen_harness.backends._triton_address import Address
-from loadgen_harness.backends._triton_server import CallFailed
+from loadgen_harness.backends.triton.address import Address
+from loadgen_harness.backends.triton.server import CallFailed
 
 PATHS = {
     "is_server_ready": "v2/health/ready",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 
-from loadgen_harness.backends._openai_answer import Answer, Timing
+from loadgen_harness.backends.openai.answer import Answer, Timing
 
 
 class Tally:

@@ -23,11 +23,11 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException, shared_memory
 
 from loadgen_harness.backends import Batch, TokenEvent, checked
-from loadgen_harness.backends._triton_address import Address, address
-from loadgen_harness.backends._triton_http import HttpClient
-from loadgen_harness.backends._triton_link import GrpcClient, Library, Link
-from loadgen_harness.backends._triton_model import Served, read_model, size
-from loadgen_harness.backends._triton_server import (
+from loadgen_harness.backends.triton.address import Address, address
+from loadgen_harness.backends.triton.http import HttpClient
+from loadgen_harness.backends.triton.link import GrpcClient, Library, Link
+from loadgen_harness.backends.triton.model import Served, read_model, size
+from loadgen_harness.backends.triton.server import (
     AGAIN,
     CallFailed,
     account,
@@ -38,9 +38,9 @@ from loadgen_harness.backends._triton_server import (
     instances,
     pause,
 )
-from loadgen_harness.backends._triton_stream import Streams
-from loadgen_harness.backends._triton_text import Prompting, prefix_cache
-from loadgen_harness.backends._triton_wire import GrpcWire
+from loadgen_harness.backends.triton.stream import Streams
+from loadgen_harness.backends.triton.text import Prompting, prefix_cache
+from loadgen_harness.backends.triton.wire import GrpcWire
 from loadgen_harness.errors import BadInput, MissingDependency, RunFailed, UnknownName
 
 OPTIONS = {

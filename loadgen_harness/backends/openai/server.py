@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from loadgen_harness.backends._openai_answer import ENGINE, TOKENIZER, UNDECIDED, USAGE
+from loadgen_harness.backends.openai.answer import ENGINE, TOKENIZER, UNDECIDED, USAGE
 from loadgen_harness.errors import BadInput, UnknownName
 
 Get = Callable[[str], Awaitable[tuple[int, Any]]]  # path from the server's root or "models" -> status, JSON or None

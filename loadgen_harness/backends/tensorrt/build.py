@@ -20,7 +20,7 @@ import tensorrt
 
 from loadgen_harness.backends import Batch, Calibration
 from loadgen_harness.backends._pieces import rows_of
-from loadgen_harness.backends._tensorrt_cuda import Cuda
+from loadgen_harness.backends.tensorrt.cuda import Cuda
 from loadgen_harness.errors import BadInput, MissingDependency
 
 WEAK = {"fp16": ("FP16",), "bf16": ("BF16",), "int8": ("INT8", "FP16")}  # what the builder of TensorRT 10 may choose

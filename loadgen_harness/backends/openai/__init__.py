@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from loadgen_harness.backends import TokenEvent, checked
-from loadgen_harness.backends._openai_answer import ENGINE, TOKENIZER, UNDECIDED, USAGE, Counting
-from loadgen_harness.backends._openai_client import Client, Flight, Limits
-from loadgen_harness.backends._openai_place import PATHS, Script, address, place
-from loadgen_harness.backends._openai_server import Server, counter, find, opening
-from loadgen_harness.backends._openai_tally import Tally
+from loadgen_harness.backends.openai.answer import ENGINE, TOKENIZER, UNDECIDED, USAGE, Counting
+from loadgen_harness.backends.openai.client import Client, Flight, Limits
+from loadgen_harness.backends.openai.place import PATHS, Script, address, place
+from loadgen_harness.backends.openai.server import Server, counter, find, opening
+from loadgen_harness.backends.openai.tally import Tally
 from loadgen_harness.errors import BadInput, MissingDependency, UnknownName
 
 OPTIONS = {

@@ -16,9 +16,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from loadgen_harness.backends import TokenEvent
-from loadgen_harness.backends._openai_answer import SHOWN, Answer, Counting, Refused, said
-from loadgen_harness.backends._openai_http import Address, Pool, Wire, why
-from loadgen_harness.backends._openai_tally import Tally
+from loadgen_harness.backends.openai.answer import SHOWN, Answer, Counting, Refused, said
+from loadgen_harness.backends.openai.http import Address, Pool, Wire, why
+from loadgen_harness.backends.openai.tally import Tally
 
 SWEEP_S = 0.05  # between looks for requests that take too long
 AGAIN_S = 0.1  # before a request is sent again, doubled each time

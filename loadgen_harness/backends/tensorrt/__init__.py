@@ -19,11 +19,11 @@ import numpy as np
 import tensorrt
 
 from loadgen_harness.backends import Batch, Calibration, checked
-from loadgen_harness.backends import _tensorrt_cache as cache
 from loadgen_harness.backends._pieces import Piece, Pieces, joined, padded, parse_buckets, rows_of
-from loadgen_harness.backends._tensorrt_build import Log, Recipe, build, named
-from loadgen_harness.backends._tensorrt_cuda import Cuda
-from loadgen_harness.backends._tensorrt_lanes import Lane, Loaded
+from loadgen_harness.backends.tensorrt import cache
+from loadgen_harness.backends.tensorrt.build import Log, Recipe, build, named
+from loadgen_harness.backends.tensorrt.cuda import Cuda
+from loadgen_harness.backends.tensorrt.lanes import Lane, Loaded
 from loadgen_harness.errors import BadInput, UnknownName
 
 OPTIONS = {

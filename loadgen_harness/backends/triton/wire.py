@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from loadgen_harness.backends._triton_address import Address
-from loadgen_harness.backends._triton_model import TYPED, Malformed, decoded, dtype, encoded
-from loadgen_harness.backends._triton_server import AGAIN
-from loadgen_harness.backends._triton_stream import Call, Said
-from loadgen_harness.backends._triton_text import Prompting
+from loadgen_harness.backends.triton.address import Address
+from loadgen_harness.backends.triton.model import TYPED, Malformed, decoded, dtype, encoded
+from loadgen_harness.backends.triton.server import AGAIN
+from loadgen_harness.backends.triton.stream import Call, Said
+from loadgen_harness.backends.triton.text import Prompting
 from loadgen_harness.errors import BadInput
 
 FINAL, EMPTY_FINAL = "triton_final_response", "triton_enable_empty_final_response"

@@ -13,7 +13,9 @@ import numpy as np
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
-from loadgen_harness.backends import Batch, Calibration, _onnxruntime_binding, _onnxruntime_models, checked
+from loadgen_harness.backends import Batch, Calibration, checked
+from loadgen_harness.backends.onnxruntime import binding as _binding
+from loadgen_harness.backends.onnxruntime import models as _models
 from loadgen_harness.errors import BadInput, MissingDependency, UnknownName
 
 Provider = tuple[str, dict[str, str]]  # its full name and its settings
@@ -76,7 +78,7 @@ class OnnxRuntime:
         beside the suite's assets, or none).
         """
         self._options = checked(options, OPTIONS, "onnxruntime")
-        for key, known in (("graph", GRAPHS), ("method", _onnxruntime_models.METHODS)):
+        for key, known in (("graph", GRAPHS), ("method", _models.METHODS)):
             if self._options[key] not in known:
                 raise UnknownName(f"{key} of backend onnxruntime", self._options[key], known)
         if min(self._options["threads"], self._options["inter_threads"]) < 0:
@@ -85,8 +87,8 @@ class OnnxRuntime:
         self.thread_safe = not self._options["cuda_graph"]
         self.cast: bool | None = None  # unknown: the file is looked at
         self._session: Any = None
-        self._bound: _onnxruntime_binding.Bound | None = None
-        self._made: _onnxruntime_models.Made | None = None
+        self._bound: _binding.Bound | None = None
+        self._made: _models.Made | None = None
         self._renamed = self._precision = self._device = ""
 
     def load(self, model: Path | None, device: str, precision: str) -> None:
@@ -154,7 +156,7 @@ class OnnxRuntime:
         if self._options["binding"] and name not in BUFFERS:
             raise BadInput(f"option binding of backend onnxruntime is for CPU and CUDA devices, not {name}.")
         if name == TENSORRT:
-            settings |= _onnxruntime_models.engines(self._options["cache"], model)
+            settings |= _models.engines(self._options["cache"], model)
         if self._precision == "fp16" and name in FP16:
             settings[FP16[name]] = "1"
         last: list[Provider] = [(CUDA, _device_id(device))] if name == TENSORRT else []
@@ -170,19 +172,19 @@ class OnnxRuntime:
                 raise BadInput("ONNX Runtime's CPU provider computes fp16 in fp32: choose fp32, or another device.")
             return plain  # the provider casts by itself
         inputs = tuple(each.name for each in plain.get_inputs())
-        with _onnxruntime_models.kept(self._options["cache"]) as folder:
+        with _models.kept(self._options["cache"]) as folder:
             if self._precision == "int8":
-                recipe = _onnxruntime_models.Recipe(self._options["method"], folder, inputs)
-                self._made = _onnxruntime_models.int8(model, self.calibration, recipe)
+                recipe = _models.Recipe(self._options["method"], folder, inputs)
+                self._made = _models.int8(model, self.calibration, recipe)
             else:
-                self._made = _onnxruntime_models.fp16(model, folder)
+                self._made = _models.fp16(model, folder)
             return _open(self._made.file, self._session_options(), providers)
 
-    def _binding(self, provider: str) -> _onnxruntime_binding.Bound:
+    def _binding(self, provider: str) -> _binding.Bound:
         number = int(self._device.partition(":")[2] or 0)
-        place = _onnxruntime_binding.Place(BUFFERS[provider], number)
+        place = _binding.Place(BUFFERS[provider], number)
         graphs = self._options["cuda_graph"]
-        return _onnxruntime_binding.Bound(self._session, onnxruntime, place, graphs=graphs)
+        return _binding.Bound(self._session, onnxruntime, place, graphs=graphs)
 
     def _session_options(self) -> onnxruntime.SessionOptions:
         options = onnxruntime.SessionOptions()

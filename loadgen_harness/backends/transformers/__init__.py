@@ -21,7 +21,7 @@ import torch
 import transformers
 
 from loadgen_harness.backends import TokenEvent, checked
-from loadgen_harness.backends._transformers_runners import Ask, Continuous, Made, Runner, Static
+from loadgen_harness.backends.transformers.runners import Ask, Continuous, Made, Runner, Static
 from loadgen_harness.errors import BadInput, MissingDependency, UnknownName
 
 OPTIONS = {

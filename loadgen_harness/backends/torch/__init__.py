@@ -19,11 +19,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from loadgen_harness.backends import Batch, Calibration, _torch_int8, _torch_model, checked
+from loadgen_harness.backends import Batch, Calibration, checked
 from loadgen_harness.backends._pieces import Pieces, parse_buckets, up_to
-from loadgen_harness.backends._torch_cuda import Cuda
-from loadgen_harness.backends._torch_run import Compiled, Forward, HostPath
-from loadgen_harness.backends._torch_stages import Stages
+from loadgen_harness.backends.torch import int8 as _int8
+from loadgen_harness.backends.torch import model as _model
+from loadgen_harness.backends.torch.cuda import Cuda
+from loadgen_harness.backends.torch.run import Compiled, Forward, HostPath
+from loadgen_harness.backends.torch.stages import Stages
 from loadgen_harness.errors import BadInput, UnknownName
 
 OPTIONS = {
@@ -47,7 +49,7 @@ class Torch:
         """Options: mode, threads and inter_threads (0: PyTorch's choice), channels_last, compile_mode, buckets
         ("1,8,32"), pinned (staging memory for CUDA), quantizer (of int8: static, dynamic), deterministic."""
         chosen = checked(options, OPTIONS, "torch")
-        for key, known in (("mode", MODES), ("compile_mode", COMPILE_MODES), ("quantizer", _torch_int8.QUANTIZERS)):
+        for key, known in (("mode", MODES), ("compile_mode", COMPILE_MODES), ("quantizer", _int8.QUANTIZERS)):
             if chosen[key] and chosen[key] not in known:
                 raise UnknownName(f"{key} of backend torch", chosen[key], known)
         if min(chosen["threads"], chosen["inter_threads"]) < 0:
@@ -71,7 +73,7 @@ class Torch:
             raise BadInput(f"backend torch needs a model file, and {model or 'none'} is not there: name one.")
         cuda = _open(device)
         mode = _mode(self._options["mode"], cuda, precision)
-        self._before = _torch_model.settle(_wanted(self._options, cuda, precision), self._options["inter_threads"])
+        self._before = _model.settle(_wanted(self._options, cuda, precision), self._options["inter_threads"])
         try:
             self._read(Path(model), cuda, mode, precision)
         except BaseException:
@@ -108,19 +110,19 @@ class Torch:
         if path is not None:
             path.close()
         del path
-        _torch_model.restore(self._before)
+        _model.restore(self._before)
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
     def _read(self, model: Path, cuda: Cuda | None, mode: str, precision: str) -> None:
         device = cuda.device if cuda else torch.device("cpu")
-        module, example = _torch_model.read(model, device)
+        module, example = _model.read(model, device)
         example = self._example() or example
         notes: dict[str, str] = {}
         if precision == "int8":
             module, notes = self._quantised(module, cuda, mode, example)
-        adapted = _torch_model.Adapted(module, DTYPES.get(precision, torch.float32), self._options["channels_last"])
+        adapted = _model.Adapted(module, DTYPES.get(precision, torch.float32), self._options["channels_last"])
         fixed = mode == "graph" or precision == "int8" or (mode == "compile" and self.max_batch)
         buckets = self._asked or (up_to(self.max_batch, STEP[mode]) if fixed else ())
         compiled = None
@@ -151,10 +153,10 @@ class Torch:
     ) -> tuple[torch.nn.Module, dict[str, str]]:
         quantizer = self._options["quantizer"] or ("dynamic" if cuda else "static")
         if cuda:
-            return _torch_int8.on_cuda(module, quantizer)
+            return _int8.on_cuda(module, quantizer)
         if mode != "compile":
             raise BadInput(f"mode {mode} of backend torch only imitates int8 on a CPU, in fp32: choose mode=compile.")
-        return _torch_int8.on_cpu(module, quantizer, example, self.calibration)
+        return _int8.on_cpu(module, quantizer, example, self.calibration)
 
     def _example(self) -> Batch | None:
         """The first batch of the task's calibration set; nothing where the task has none."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from loadgen_harness.backends._openai_sse import Events
+from loadgen_harness.backends.openai.sse import Events
 
 ENGINE, TOKENIZER, USAGE, UNDECIDED = "engine", "tokenizer", "usage", ""
 UNKNOWN_ID = -1  # stands for a token that is counted and whose id nobody told

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from loadgen_harness.backends._triton_server import CallFailed
+from loadgen_harness.backends.triton.server import CallFailed
 
 ALIGNED = 64  # bytes; where each tensor begins
 

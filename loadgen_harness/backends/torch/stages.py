@@ -17,9 +17,9 @@ import torch
 
 from loadgen_harness.backends import Batch
 from loadgen_harness.backends._pieces import Piece, joined, resized, rows_of
-from loadgen_harness.backends._torch_cuda import Call, Cuda
-from loadgen_harness.backends._torch_model import quiet
-from loadgen_harness.backends._torch_run import LIMIT, Forward, tensors
+from loadgen_harness.backends.torch.cuda import Call, Cuda
+from loadgen_harness.backends.torch.model import quiet
+from loadgen_harness.backends.torch.run import LIMIT, Forward, tensors
 
 SLOTS = 2
 

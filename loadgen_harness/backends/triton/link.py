@@ -8,11 +8,11 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from loadgen_harness.backends._triton_address import Address
-from loadgen_harness.backends._triton_memory import Regions
-from loadgen_harness.backends._triton_model import Malformed, Served, output
-from loadgen_harness.backends._triton_server import CallFailed
-from loadgen_harness.backends._triton_wire import array_of
+from loadgen_harness.backends.triton.address import Address
+from loadgen_harness.backends.triton.memory import Regions
+from loadgen_harness.backends.triton.model import Malformed, Served, output
+from loadgen_harness.backends.triton.server import CallFailed
+from loadgen_harness.backends.triton.wire import array_of
 from loadgen_harness.errors import BadInput
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from loadgen_harness.backends._triton_address import PORTS, Address
+from loadgen_harness.backends.triton.address import PORTS, Address
 from loadgen_harness.errors import BadInput
 
 AGAIN = {"UNAVAILABLE", "RESOURCE_EXHAUSTED", "429", "503", "connection"}  # what a later try may mend

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from loadgen_harness.backends._triton_model import OPEN, Malformed, Served, Tensor, dtype
+from loadgen_harness.backends.triton.model import OPEN, Malformed, Served, Tensor, dtype
 from loadgen_harness.errors import BadInput
 
 IDS, IDS_LENGTH, OUTPUT_IDS = "input_ids", "input_lengths", "output_ids"

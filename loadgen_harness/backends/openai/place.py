@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from loadgen_harness.backends._openai_fetch import fetch
-from loadgen_harness.backends._openai_http import Address, Pool, why
-from loadgen_harness.backends._openai_server import Server, closing
+from loadgen_harness.backends.openai.fetch import fetch
+from loadgen_harness.backends.openai.http import Address, Pool, why
+from loadgen_harness.backends.openai.server import Server, closing
 from loadgen_harness.errors import BadInput
 
 PATHS = {"completions": "/completions", "chat": "/chat/completions"}

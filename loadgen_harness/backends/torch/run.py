@@ -11,7 +11,7 @@ import torch
 
 from loadgen_harness.backends import Batch
 from loadgen_harness.backends._pieces import Piece, Pieces, joined, padded, resized, rows_of
-from loadgen_harness.backends._torch_model import Adapted, quiet
+from loadgen_harness.backends.torch.model import Adapted, quiet
 from loadgen_harness.errors import BadInput
 
 UNLIMITED = (32, 8, 1)  # sizes to warm up with where any may come: compilers treat few samples, and one, apart

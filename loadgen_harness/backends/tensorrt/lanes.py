@@ -10,8 +10,8 @@ import numpy as np
 import tensorrt
 
 from loadgen_harness.backends._pieces import Piece
-from loadgen_harness.backends._tensorrt_build import Log
-from loadgen_harness.backends._tensorrt_cuda import Cuda
+from loadgen_harness.backends.tensorrt.build import Log
+from loadgen_harness.backends.tensorrt.cuda import Cuda
 from loadgen_harness.errors import BadInput
 
 LIMIT = 64  # graphs of a lane; other shapes are queued kernel by kernel
