@@ -1,5 +1,5 @@
 # make demo   three real models through LoadGen to a report   (downloads: about 92 MB of packages, 147 MB of assets)
-# make test   the checks that CI runs                         (downloads: about 40 MB more of packages)
+# make test   the checks that CI runs                         (downloads: several hundred MB more, five frameworks)
 # make bench  what the harness itself costs, against C++      (an hour; ARGS=--quick: two minutes)
 # make clean  remove what the others made
 

@@ -1,4 +1,4 @@
-"""Generates with vLLM in this process through its asynchronous engine, from a model's folder (its `config.json`).
+"""Generates with vLLM in this process, by its asynchronous engine, from a model's folder; prefix cache off.
 
 Written to vLLM 0.33's documented interface and tested against a stand-in for it: never run on the real thing. vLLM
 0.33 reads no GGUF. With `weights=random` the engine makes dummy weights of the folder's shape and never stops early.

@@ -72,6 +72,16 @@ def test_a_stop_token_is_no_output() -> None:
         assert backend.describe()["usage_differs"].startswith("in 1 answers")
 
 
+def test_tokens_whose_ids_nobody_tells_are_counted() -> None:
+    """llama.cpp streams a character of several tokens as one piece with the last id alone."""
+    timings = {"prompt_ms": 1.0, "predicted_ms": 2.0, "predicted_n": 5, "cache_n": 0}
+    last = event({"choices": [{"text": "", "finish_reason": "stop"}], "timings": timings})
+    with Server(good(), stream(token(5), token(7), last, DONE)) as server, loaded(server.url) as backend:
+        events = ask(backend, 1, tokens=8)[1]
+        assert [id for each in events for id in each.tokens] == [5, 7, -1, -1]
+        assert backend.describe()["tokens_without_id"] == "2"
+
+
 def test_usage_counts_where_no_ids_come() -> None:
     words = [event({"choices": [{"text": f"w{k}", "finish_reason": "stop" if k == 3 else None}]}) for k in range(4)]
     replies = stream(*words, usage(4), DONE), stream(*words, usage(6), DONE, wait_s=0.01)

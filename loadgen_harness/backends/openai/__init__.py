@@ -1,4 +1,4 @@
-"""Streams from any OpenAI-compatible HTTP server: vLLM, llama.cpp, SGLang, TGI, TensorRT-LLM and their like.
+"""Streams from any OpenAI-compatible HTTP server; prefix caches are off by request, refused, or stated as unknown.
 
 The harness measures what a client sees: time stamps are taken when bytes arrive. docs/serving.md says how to start the
 servers, and what is not measured. The key comes from the environment and goes nowhere but to the server.

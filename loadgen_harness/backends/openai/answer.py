@@ -51,6 +51,7 @@ class Answer:
         self.count = 0  # tokens given out
         self.reason = ""  # why it ended, once it has
         self.ids_seen = False
+        self.without_id = 0  # tokens among them whose id nobody told
 
     def feed(self, piece: bytes) -> tuple[tuple[int, ...], str]:
         """New tokens and text; both empty where the piece holds no output. Raises Refused."""
@@ -156,7 +157,7 @@ class Answer:
     def _rest(self) -> tuple[int, ...]:
         """Every token after the first, by tokenizer or usage."""
         if self._counting.by == ENGINE:
-            return ()
+            return self._lost()
         given, encoded = self.count, self._encoded()
         settled = self.usage is not None or (self._counting.by == UNDECIDED and self.ids_seen)
         if not (self._counting.encode or settled):
@@ -164,6 +165,13 @@ class Answer:
         if given:
             self.count = max(len(encoded) if self._counting.encode else self.usage or 0, given)
         return encoded[given:] or (UNKNOWN_ID,) * (self.count - given)
+
+    def _lost(self) -> tuple[int, ...]:
+        """Tokens that llama.cpp counts without telling their ids: of a character split into several the last alone."""
+        generated = int(self._timings.get("predicted_n") or 0) - (self.reason == "stop")  # the stop token counts there
+        self.without_id = max(generated - self.count, 0)
+        self.count += self.without_id
+        return (UNKNOWN_ID,) * self.without_id
 
     def _encoded(self) -> tuple[int, ...]:
         return tuple(self._counting.encode("".join(self._text))) if self._counting.encode else ()

@@ -17,13 +17,14 @@ class Tally:
         self.retries: dict[int, int] = {}  # request -> how often it was sent again
         self._ends: Counter[str] = Counter()
         self._cached: Counter[bool | None] = Counter()  # whether a cache was used, None where nobody says
-        self._differ = 0
+        self._differ = self._without_id = 0
 
     def add(self, answer: Answer) -> None:
         """An answer is whole."""
         self._ends[answer.reason] += 1
         self._cached[answer.cached if answer.cached is None else answer.cached > 0] += 1
         self._differ += answer.usage is not None and answer.usage != answer.count
+        self._without_id += answer.without_id
         if timing := answer.timing:
             self.timings.append(timing)
 
@@ -45,6 +46,8 @@ class Tally:
         if self.retries:
             found["retries"] = str(sum(self.retries.values()))
             found["retried_requests"] = str(len(self.retries))
+        if self._without_id:
+            found["tokens_without_id"] = str(self._without_id)
         if self._differ:
             found["usage_differs"] = f"in {self._differ} answers (a stop token counts there)"
         return {**found, **self._times()}

@@ -1,4 +1,4 @@
-"""Generates with Hugging Face transformers, from GGUF files (dequantised) or a model's folder, greedily.
+"""Generates with Hugging Face transformers, from GGUF (dequantised) or a model's folder; prefix cache off.
 
 The folder is named by its `config.json`. With `weights=random` that file alone is enough: a model of its shape gets
 seeded random weights on the device itself and never stops early, which measures speed and nothing else. Offline:

@@ -1,4 +1,4 @@
-"""Runs models behind a Triton or KServe v2 server, over gRPC or HTTP; a decoupled model streams tokens over gRPC.
+"""Runs models behind a Triton or KServe v2 server, batches and token streams; a response cache is refused.
 
 What is measured is the whole hop: encoding, the network, the server's queue and computation, decoding.
 """
