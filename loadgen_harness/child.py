@@ -8,7 +8,6 @@ import hashlib
 import importlib
 import json
 import os
-import resource
 import signal
 import sys
 import traceback
@@ -18,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from loadgen_harness import __version__, calibrate, model_files, registry, rounds, settings
+from loadgen_harness import __version__, calibrate, model_files, registry, rounds, settings, system
 from loadgen_harness.errors import BadInput, MissingDependency, SuiteError, UnknownName
 from loadgen_harness.progress import Counters, Phase
 from loadgen_harness.qsl import QuerySampleLibrary
@@ -260,7 +259,7 @@ def _expected(parts: Parts) -> int:
 def _write_account(folder: Path, worker: Worker, parts: Parts, *, left_out: int, described: Mapping[str, str]) -> None:
     """What only this process knows of the run, for run.json."""
     work, spec = worker.work, worker.work.spec
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    own = system.peak_bytes()
     apart = worker.account()
     peak = own + sum(each["host_peak_bytes"] for each in apart.get("processes", ()))  # what they share counts for each
     account = {

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import resource
 import sys
 import threading
 import traceback
@@ -22,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from loadgen_harness import arena, calibrate, child, native, placement
+from loadgen_harness import arena, calibrate, child, native, placement, system
 from loadgen_harness.native import presence
 from loadgen_harness.stream import StreamSUT
 from loadgen_harness.sut import Ids, Responses
@@ -138,8 +137,7 @@ class Served:
 
     def do_end(self) -> dict[str, Any]:
         """What only this process knows."""
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        return {"pid": os.getpid(), "host_peak_bytes": peak, "gil": self.bridge.gil()}
+        return {"pid": os.getpid(), "host_peak_bytes": system.peak_bytes(), "gil": self.bridge.gil()}
 
 
 class Answering(Served):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import platform
+import resource
 import shutil
 import subprocess
 import time
@@ -20,6 +21,17 @@ SMI_PERIOD_S = 2.0
 def describe() -> dict[str, str]:
     """The keys of the official system description that can be seen from here, and the kernel beside them."""
     return {**_processor(), **_memory(), **_storage(), **_accelerators(), **_software()}
+
+
+def peak_bytes() -> int:
+    """The most memory that this process held at once.
+
+    Not getrusage's ru_maxrss where /proc tells: Linux carries that over from the process that started this one.
+    """
+    for line in _read("/proc/self/status").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _processor() -> dict[str, str]:

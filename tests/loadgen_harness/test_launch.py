@@ -155,6 +155,13 @@ def test_submission_run(tmp_path: Path, scenario: Scenario) -> None:
     assert run.result is not None
 
 
+def test_memory_is_the_run_s_own(tmp_path: Path) -> None:
+    """Linux tells a process of its parent's peak as if it were its own."""
+    held = np.ones(1 << 26)  # 512 MB here
+    run = launch(tiny(tmp_path / "run"))
+    assert run.meta["memory"]["host_peak_bytes"] < held.nbytes / 2
+
+
 def test_find_peak(tmp_path: Path) -> None:
     """A backend of 0.5 ms a query: the peak is below 2,000 queries/s."""
     spec = tiny(
