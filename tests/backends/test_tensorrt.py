@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import json
 import sys
 import types
@@ -20,7 +21,7 @@ from loadgen_harness.errors import BadInput, MissingDependency, UnknownName
 from tests.backends import tensorrt_standin as standin
 
 ROWS = np.random.default_rng(0).random((100, 4), np.float32)
-OURS = ("tensorrt", *(f"_tensorrt_{part}" for part in ("build", "cuda", "lanes")))
+OURS = ("tensorrt", *(f"tensorrt.{part}" for part in ("build", "cache", "cuda", "lanes")))
 NETWORK = {"inputs": {"image": [-1, 4]}, "layers": ["CONVOLUTION"]}
 
 Use = Callable[..., Any]
@@ -36,7 +37,7 @@ def use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Use]:
     def install(gpu: standin.Gpu, version: str = "10.13.3.9") -> Any:
         for name in OURS:
             sys.modules.pop(f"{package}.{name}", None)
-        cuda = types.ModuleType(f"{package}.cuda")
+        cuda = types.ModuleType(f"{package}.tensorrt.cuda")
         cuda.Cuda = functools.partial(standin.Cuda, gpu)  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, cuda.__name__, cuda)
         monkeypatch.setitem(sys.modules, "tensorrt", standin.module(gpu, version))
@@ -199,10 +200,10 @@ def test_an_engine_that_tensorrt_refuses_is_built_again(
 
 
 def test_foreign_timings_are_left_out(use: Use, gpu: standin.Gpu, model: Path, tmp_path: Path) -> None:
-    from loadgen_harness.backends.tensorrt import cache
-
     kind = use(gpu)
     loaded(kind, model)
+    from loadgen_harness.backends.tensorrt import cache
+
     (path,) = (tmp_path / "cache" / "tensorrt").glob("timings-*")
     cache.write(path, b"of another driver")
     loaded(kind, model, "fp16")
@@ -382,9 +383,12 @@ def test_what_is_missing_is_named() -> None:
 def test_the_runtime_names_what_it_calls() -> None:
     """Every name that the wrapper uses exists in cuda-python; without a driver it says so in one sentence."""
     runtime = pytest.importorskip("cuda.bindings.runtime", reason="pip install cuda-bindings")
-    from loadgen_harness.backends.tensorrt import cuda
-
-    source = Path(cuda.__file__).read_text(encoding="utf-8")
+    path = Path(registry.__file__).parent / "backends" / "tensorrt" / "cuda.py"
+    spec = importlib.util.spec_from_file_location("cuda_by_itself", path)  # its package wants TensorRT
+    assert spec and spec.loader
+    cuda = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(cuda)
+    source = path.read_text(encoding="utf-8")
     used = {part.split("(")[0].split(".")[0] for part in source.replace(")", "(").split("runtime.")[2:]}
     assert not {name.strip(" ,:") for name in used if not hasattr(runtime, name.strip(" ,:"))}
     if runtime.cudaGetDeviceCount()[0] != runtime.cudaError_t.cudaSuccess:
