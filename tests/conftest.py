@@ -9,6 +9,12 @@ import pytest
 from tests import fakes
 
 ROOT = Path(__file__).resolve().parents[1]
+LAST = ROOT / "tests" / "backends"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Backends come last: frameworks leave threads, processes and signal handlers behind in the process of the tests."""
+    items.sort(key=lambda item: item.path.is_relative_to(LAST))
 
 
 @pytest.fixture(scope="session")
