@@ -13,7 +13,7 @@ LAST = ROOT / "tests" / "backends"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Backends come last: frameworks leave threads, processes and signal handlers behind in the process of the tests."""
+    """Backends come last: frameworks leave threads, processes and signal handlers in the process of the tests."""
     items.sort(key=lambda item: item.path.is_relative_to(LAST))
 
 
