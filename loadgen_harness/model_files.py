@@ -6,13 +6,11 @@ their frameworks never share the process that is measured.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -96,7 +94,8 @@ def _made(benchmark: Benchmark, name: str, tell: Callable[[str], None]) -> Path:
 
     folder = cache.home() / MADE / f"{benchmark.name}-{benchmark.recipe}" / name
     file, record = folder / name, folder / RECORD
-    with _locked(folder):
+    with cache.locked(folder):
+        folder.mkdir(exist_ok=True)
         if not record.is_file():
             tell(f"making {name} of {benchmark.name} (once, a minute or two) ...")
             _make(benchmark.name, name, folder)
@@ -114,15 +113,6 @@ def _make(benchmark: str, name: str, folder: Path) -> None:
     if done.returncode:
         (folder / "make.log").write_text(done.stdout + done.stderr, encoding="utf-8")
         raise BadInput(f"{name} of {benchmark} could not be made: {reason.rstrip('.')} (log: {folder / 'make.log'}).")
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One process at a time makes a file; the lock goes with its process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def main() -> None:

@@ -5,19 +5,16 @@ LGH_CACHE names the cache, LGH_ASSETS a folder of package files used instead of 
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import json
 import os
 import shutil
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
 from benchmarks._data.fetch import Asset, Progress, digest, download, unpack
-from loadgen_harness.cache import home
+from loadgen_harness.cache import home, locked
 from loadgen_harness.errors import BadInput, UnknownName
 
 MANIFEST = "manifest.json"
@@ -52,7 +49,7 @@ def resolve(
     asset = _asset(name)
     target = home() / asset.folder
     if not (target / MANIFEST).is_file():
-        with _locked(target):
+        with locked(target):
             if not (target / MANIFEST).is_file():  # another process may have built it meanwhile
                 work = target.with_name(target.name + ".part")
                 package = _package(asset, work, folder or _local(), offline or _offline(), on_progress)
@@ -90,21 +87,6 @@ def _local() -> Path | None:
 
 def _offline() -> bool:
     return os.environ.get("LGH_OFFLINE", "") not in ("", "0")
-
-
-@contextmanager
-def _locked(target: Path) -> Iterator[None]:
-    """One process at a time works on a target; the lock goes with its process."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        lock = target.with_name(f".{target.name}.lock").open("w")
-    except OSError as error:
-        raise BadInput(
-            f"cache {target.parent} cannot be written ({error.strerror}): name another in LGH_CACHE."
-        ) from error
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _package(asset: Asset, work: Path, local: Path | None, offline: bool, on_progress: Progress | None) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import queue
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -108,6 +109,17 @@ def _convert(key: str, text: str, default: Any, backend: str) -> Any:
     except (KeyError, ValueError) as error:
         kind = type(default).__name__
         raise BadInput(f"option {key} of backend {backend} must be a {kind}, not {text!r}.") from error
+
+
+def drained(events: queue.SimpleQueue[TokenEvent], timeout: float) -> list[TokenEvent]:
+    """Everything in the queue; waits up to `timeout` seconds for the first."""
+    found: list[TokenEvent] = []
+    try:
+        found.append(events.get(timeout=timeout))
+        while True:
+            found.append(events.get_nowait())
+    except queue.Empty:
+        return found
 
 
 def task_model(path: Path) -> Any:

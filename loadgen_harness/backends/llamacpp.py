@@ -15,7 +15,7 @@ from pathlib import Path
 from time import monotonic_ns
 from typing import Any, NamedTuple
 
-from loadgen_harness.backends import TokenEvent, checked
+from loadgen_harness.backends import TokenEvent, checked, drained
 from loadgen_harness.errors import BadInput, UnknownName
 
 # Read by OpenMP when the engine is loaded. By default its threads spin for milliseconds at every barrier: 10 to 20 %
@@ -174,13 +174,7 @@ class LlamaCpp:
 
     def poll(self, timeout: float) -> list[TokenEvent]:
         """Events since the last poll; waits up to `timeout` seconds for one."""
-        events: list[TokenEvent] = []
-        try:
-            events.append(self._events.get(timeout=timeout))
-            while True:
-                events.append(self._events.get_nowait())
-        except queue.Empty:
-            return events
+        return drained(self._events, timeout)
 
     def cancel(self, id: int) -> None:
         """Stop a request at its next token, or before it begins; one that is over stays as it ended."""

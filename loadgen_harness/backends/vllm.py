@@ -23,7 +23,7 @@ import vllm
 from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
 
-from loadgen_harness.backends import TokenEvent, checked
+from loadgen_harness.backends import TokenEvent, checked, drained
 from loadgen_harness.errors import BadInput, UnknownName
 
 OPTIONS = {
@@ -153,13 +153,7 @@ class Vllm:
 
     def poll(self, timeout: float) -> list[TokenEvent]:
         """Events since the last poll; waits up to `timeout` seconds for one."""
-        events: list[TokenEvent] = []
-        try:
-            events.append(self._events.get(timeout=timeout))
-            while True:
-                events.append(self._events.get_nowait())
-        except queue.Empty:
-            return events
+        return drained(self._events, timeout)
 
     def cancel(self, id: int) -> None:
         """Abort a request; one that is over stays as it ended."""

@@ -24,6 +24,7 @@ from loadgen_harness.backends.tensorrt import cache
 from loadgen_harness.backends.tensorrt.build import Log, Recipe, build, named
 from loadgen_harness.backends.tensorrt.cuda import Cuda
 from loadgen_harness.backends.tensorrt.lanes import Lane, Loaded
+from loadgen_harness.cache import locked
 from loadgen_harness.errors import BadInput, UnknownName
 
 OPTIONS = {
@@ -144,7 +145,7 @@ class TensorRT:
         folder = cache.folder(self._options["cache"])
         path = folder / f"{model.stem}-{precision}-{cache.key(facts)}.engine"
         machine = cache.key({name: facts[name] for name in ("gpu", "capability", "tensorrt")})
-        with cache.locked(path):
+        with locked(path):
             found = _usable(cache.read(path))
             if found:
                 self._said |= {"engine": "cached", "typing": found[1]}

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from loadgen_harness.cache import home
-from loadgen_harness.errors import BadInput
 
 DIGEST = hashlib.sha256().digest_size
 
@@ -50,18 +47,3 @@ def write(path: Path, content: bytes) -> None:
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     part.write_bytes(hashlib.sha256(content).digest() + content)
     part.rename(path)
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """One process at a time builds what belongs at `path`; the lock goes with its process."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.with_name(f".{path.name}.lock").open("w")
-    except OSError as error:
-        raise BadInput(
-            f"cache {path.parent} cannot be written ({error.strerror}): name another in LGH_CACHE."
-        ) from error
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -22,7 +22,7 @@ import tritonclient.grpc as grpcclient
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException, shared_memory
 
-from loadgen_harness.backends import Batch, TokenEvent, checked
+from loadgen_harness.backends import Batch, TokenEvent, checked, drained
 from loadgen_harness.backends.triton.address import Address, address
 from loadgen_harness.backends.triton.http import HttpClient
 from loadgen_harness.backends.triton.link import GrpcClient, Library, Link
@@ -138,13 +138,7 @@ class Triton:
 
     def poll(self, timeout: float) -> list[TokenEvent]:
         """Events since the last poll; waits up to `timeout` seconds for one."""
-        events: list[TokenEvent] = []
-        try:
-            events.append(self._events.get(timeout=timeout))
-            while True:
-                events.append(self._events.get_nowait())
-        except queue.Empty:
-            return events
+        return drained(self._events, timeout)
 
     def cancel(self, id: int) -> None:
         """Stop a request, here and on the server; one that is over stays as it ended."""
