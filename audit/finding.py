@@ -17,7 +17,11 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One fault of a result: where, what was found, what was wanted, which clause says so, what to do."""
+    """One fault of a result: where, what was found, what was wanted, which clause says so, what to do.
+
+    `line` is the line of the file, 0 where the fault has none. `official` is what the round's official checker does
+    about this very fault: "accepts", "rejects", "crashes", or nothing where it was never asked (`audit.official`).
+    """
 
     check: str
     severity: Severity
@@ -27,6 +31,8 @@ class Finding:
     wanted: str
     clause: str
     fix: str
+    line: int = 0
+    official: str = ""
 
 
 def errors(findings: Iterable[Finding]) -> list[Finding]:

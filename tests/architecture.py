@@ -28,6 +28,9 @@ PROGRAMS = (
     "matrix",
     "matrices",
     "echo",
+    "auditing",
+    "auditees",
+    "cli_audit",
 )
 ROOF = {*TERMINAL, *PROGRAMS, "__main__"}
 GROUND = {"types", "errors", "__init__"}
