@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import hashlib
 import importlib
 import json
 import os
@@ -17,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from loadgen_harness import __version__, calibrate, model_files, registry, rounds, settings, system
+from loadgen_harness import __version__, calibrate, model_files, registry, rounds, settings, system, weights
 from loadgen_harness.errors import BadInput, MissingDependency, SuiteError, UnknownName
 from loadgen_harness.progress import Counters, Phase
 from loadgen_harness.qsl import QuerySampleLibrary
@@ -285,7 +284,7 @@ def _write_account(folder: Path, worker: Worker, parts: Parts, *, left_out: int,
             **apart,
         },
         "versions": _versions(parts.benchmark, spec.backend),
-        "model_sha256": _sha256(parts.model),
+        "model_sha256": weights.digest(parts.model, parts.benchmark.assets),
         "synthetic": parts.benchmark.synthetic,
         "samples_left_out": left_out,
         "host_peak_bytes": peak,
@@ -305,13 +304,6 @@ def _versions(benchmark: Benchmark, backend: str) -> Mapping[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _sha256(path: Path | None) -> str:
-    if path is None:
-        return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 A way (backend, precision, batch, …) is run once in every round, so that ratios are formed within rounds and a drift of
 the machine cancels out. Whether two ways differ is asked by an exact sign-flip test of the log ratios (Fisher 1935),
 over all questions together by Benjamini and Hochberg's procedure (1995): of the differences called real at most 5 % are
-expected to be noise.
+expected to be noise. The interval of the median ratio must leave out 1 besides.
 """
 
 from __future__ import annotations
@@ -97,8 +97,11 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """real, noise, or that there are too few rounds for the test ever to say so."""
-        if self.adjusted <= LEVEL:
+        """real, noise, or that there are too few rounds for the test ever to say so.
+
+        The median's interval must leave out 1 as well: a test of all rounds may pass where the median is not sure.
+        """
+        if self.adjusted <= LEVEL and not self.low <= 1 <= self.high:
             return "real"
         return "noise" if smallest_p(self.n) <= LEVEL else "too few rounds"
 

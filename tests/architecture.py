@@ -18,6 +18,7 @@ TERMINAL = ("cli", "campaign", "demo")  # the roof that a person sees
 PROGRAMS = (
     "child",
     "model_files",
+    "weights",
     "replica",
     "tax",
     "taxes",
