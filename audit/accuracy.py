@@ -1,59 +1,82 @@
-"""Accuracy: judged against the round's targets, written to accuracy.txt, read back as the official checker does."""
+"""Accuracy: judged against the round's targets, from measured scores or from what accuracy.txt states.
+
+The official checker compares the printed figure, whatever its unit, with `>=`: where that differs from the rules, the
+Finding says so.
+"""
 
 from __future__ import annotations
 
 import math
-import re
-import string
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from audit import accuracy_text
+from audit.accuracy_text import FILE, FRACTION, OFFICIAL, PERCENT, Stated, mended, read, recorded_hash, with_hash
 from audit.finding import Finding, Severity
-from loadgen_harness.errors import BadInput
 from loadgen_harness.types import Benchmark, Division, Metric, Rules, Scenario, Score, Target
 
-FILE = "accuracy.txt"
+__all__ = [
+    "FILE",
+    "OFFICIAL",
+    "judge",
+    "judge_text",
+    "mended",
+    "metrics_of",
+    "read",
+    "recorded_hash",
+    "text",
+    "with_hash",
+]
+
+CLAUSE = "inference_rules.adoc, Constraints for the Closed division: quality target"
+SHARES = ("acc", "AUC", "mAP", "ACCURACY", "exact_match", "E2E_ACCURACY", "vbench_score", "gsm8k_accuracy", "F1")
+ACCEPTS, REJECTS = "accepts", "rejects"
 
 
-class Line(NamedTuple):
-    """How accuracy.txt states one official metric: what is written, and what the checker looks for in a line."""
+@dataclass(frozen=True)
+class _Court:
+    """Under which rules and how severely one result is judged."""
 
-    form: str  # format string of value, correct, n and the other scores' names
-    pattern: str  # one group: the number
+    rules: Rules
+    division: Division
+    scenario: Scenario | None
+
+    @property
+    def open(self) -> bool:
+        """The open division asks for the figure alone, and so does the checker."""
+        return self.division is Division.OPEN
+
+    @property
+    def severity(self) -> Severity:
+        """Of a missed target."""
+        return Severity.NOTE if self.open else Severity.ERROR
+
+    def accepts(self, figure: float, target: Target) -> bool:
+        """The checker's own comparison: never below its target, whatever the metric's direction."""
+        return figure >= self.official_target(target) and (target.upper is None or figure <= target.upper)
+
+    def official_target(self, target: Target) -> float:
+        """Where lower is better the checker wants at least the reference less the same margin."""
+        said = self.rules.disagreement(f"accuracy.{target.metric}")
+        if said and isinstance(said.checker, float):
+            return said.checker
+        return target.target if target.higher_is_better else 2 * target.reference - target.target
+
+    def targets(self) -> Iterator[Target]:
+        """Those that hold in the scenario."""
+        for target in self.rules.targets:
+            if not (self.scenario and target.scenarios and self.scenario not in target.scenarios):
+                yield target
 
 
-def _listed(key: str, digits: int = 4) -> Line:
-    """A metric inside a printed Python dictionary."""
-    return Line(f"{{{{'{key}': {{value:.{digits}f}}}}}}", rf".*'{key}':\s+'?([\d.]+)")
+class _Figures(NamedTuple):
+    """One metric of one result: its value in the target's unit, what the checker reads, and how to name it."""
 
-
-OFFICIAL: Mapping[str, Line] = {
-    "acc": Line("accuracy={value:.3f}%, good={correct}, total={n}", r'(?:\{"accuracy|accuracy)[": ]*=?\s*([\d.]+)'),
-    "mAP": Line("mAP={value:.3f}%", r".*(?:mAP=|'Total':)\s*([\d.]+)"),
-    "F1": Line(
-        '{{"exact_match": {exact_match:.5f}, "f1": {value:.5f}}}',
-        r"""\{["']exact_match["']:\s*[\d.]+,\s*["']f1["']:\s*([\d.]+)\}""",
-    ),
-    "DICE": Line("Accuracy: mean = {value:.5f}", r"Accuracy:\s*mean\s*=\s*([\d.]+)"),
-    "ACCURACY": Line("Word Error Rate: {rest:.4f}%, accuracy={value:.4f}%", r"Word Error Rate:.*, accuracy=([\d.]+)%"),
-    "ROUGE1": _listed("rouge1"),
-    "ROUGE2": _listed("rouge2"),
-    "ROUGEL": _listed("rougeL"),
-    "ROUGELSUM": _listed("rougeLsum"),
-    "GEN_LEN": _listed("gen_len", 0),
-    "TOKENS_PER_SAMPLE": _listed("tokens_per_sample", 2),
-    "exact_match": _listed("exact_match"),
-    "CLIP_SCORE": _listed("CLIP_SCORE", 5),
-    "FID_SCORE": _listed("FID_SCORE", 5),
-    "vbench_score": _listed("vbench_score"),
-    "F1_HIERARCHICAL": Line('{{"f1": {value:.5f}}}', r'\{.*"f1":\s*([\d.]+).*\}'),
-    "E2E_ACCURACY": Line("Accuracy: {value:.4f}", r"Accuracy:\s*([\d.]+)"),
-    "DLRM_NE": Line("metric/lifetime_ne/rating: {value:.6f}", r".*metric/lifetime_ne/rating:\s*([\d.]+)"),
-    "DLRM_ACC": Line("metric/lifetime_accuracy/rating: {value:.6f}", r".*metric/lifetime_accuracy/rating:\s*([\d.]+)"),
-    "DLRM_AUC": Line("metric/lifetime_gauc/rating: {value:.6f}", r".*metric/lifetime_gauc/rating:\s*([\d.]+)"),
-}
-_NUMBER = r"([-+]?[\d.]+(?:[eE][-+]?\d+)?)"
-_HASH = re.compile(r"^hash=(\w+)$", re.MULTILINE)
+    value: float
+    printed: Sequence[float]
+    shown: str
+    line: int = 0
 
 
 def judge(
@@ -65,53 +88,99 @@ def judge(
 ) -> Iterator[Finding]:
     """A Finding for every target that is missed, a note in the open division, which asks for the figure alone.
 
-    Targets of other scenarios than `scenario` are left out.
+    Targets of other scenarios than `scenario` are left out. A warning where the rules are satisfied but the official
+    checker, which reads the rounded figure, is not.
     """
-    severity = Severity.NOTE if division is Division.OPEN else Severity.ERROR
+    court = _Court(rules, division, scenario)
     measured = {score.metric: score for score in scores}
-    for target in rules.targets:
-        if scenario and target.scenarios and scenario not in target.scenarios:
-            continue
+    metrics = {metric.name: metric for metric in metrics_of(rules)}
+    for target in court.targets():
         score = measured.get(target.metric)
         if score is None:
-            yield _finding(target, severity, "missing", _wanted(target))
-        elif not _met(score.value, target):
-            yield _finding(
-                target, severity, f"{score.value:.6g} (95 % {score.low:.6g} to {score.high:.6g}, n = {score.n})"
-            )
+            yield _missing(court, target)
+            continue
+        from_file = score.method == FILE  # a figure that was read is what the checker reads
+        printed = score.value if from_file else _printed(score, metrics[target.metric])
+        shown = f"{score.value:.6g} (95 % {score.low:.6g} to {score.high:.6g}, n = {score.n})"
+        yield from _judged(
+            court, target, _Figures(score.value, [printed], f"{score.value:.9g}" if from_file else shown)
+        )
+
+
+def judge_text(
+    text_: str,
+    metrics: Sequence[Metric],
+    rules: Rules,
+    *,
+    division: Division = Division.CLOSED,
+    scenario: Scenario | None = None,
+) -> Iterator[Finding]:
+    """The same of accuracy.txt itself: with lines, the forms that the checker cannot read, and figures stated twice.
+
+    `metrics` are the benchmark's; the unit of a figure is that of the round's target.
+    """
+    court = _Court(rules, division, scenario)
+    units = {metric.name: metric for metric in metrics_of(rules)}
+    forms = {metric.name: metric for metric in metrics}
+    wanted = [replace(forms.get(name, metric), name=name, unit=metric.unit) for name, metric in units.items()]
+    found = accuracy_text.stated(text_, wanted)
+    last = _last_line(text_, court, found)
+    for target in court.targets():
+        figures = found.get(target.metric, [])
+        if not figures:
+            yield _missing(court, target, accuracy_text.unreadable(text_, units[target.metric]))
+            continue
+        worst = next((each for each in figures if not _met(each.value, target)), figures[-1])
+        seen = [each.figure for each in figures if each.line <= last]
+        yield from _judged(court, target, _Figures(worst.value, seen, f"{worst.value:.9g}", worst.line))
 
 
 def text(scores: Sequence[Score], benchmark: Benchmark | None = None) -> str:
-    """accuracy.txt: one line per score in the form that the official checker parses, else the metric's own form.
+    """accuracy.txt: the lines that the official checker parses, else the metric's own form.
 
     Raises BadInput where an official line needs a score that is not there, or a value is no number.
     """
-    metrics = {metric.name: metric for metric in benchmark.metrics} if benchmark else {}
-    others = {score.metric: score.value for score in scores}
-    return "".join(_write(score, metrics.get(score.metric), others) + "\n" for score in scores)
+    return accuracy_text.write(scores, benchmark.metrics if benchmark else ())
 
 
-def read(text_: str, metrics: Sequence[Metric]) -> dict[str, float]:
-    """The value of each metric found in accuracy.txt, parsed line by line; the last line that matches counts."""
-    found: dict[str, float] = {}
-    for metric in metrics:
-        pattern = re.compile(_reader(metric))
-        for line in text_.splitlines():
-            if match := pattern.match(line):
-                found[metric.name] = float(match.group(1).rstrip("."))
-    return found
+def metrics_of(rules: Rules) -> tuple[Metric, ...]:
+    """The metrics that a round's targets name, each in its target's unit."""
+    first: dict[str, Target] = {}
+    for target in rules.targets:
+        first.setdefault(target.metric, target)
+    return tuple(Metric(name, _unit(target), target.higher_is_better) for name, target in first.items())
 
 
-def with_hash(text_: str, digest: str) -> str:
-    """accuracy.txt with the SHA-256 of the full accuracy log as its last line, as truncation leaves it."""
-    body = _HASH.sub("", text_).rstrip("\n")
-    return f"{body}\n\nhash={digest}\n"
+def _unit(target: Target) -> str:
+    if target.metric == "acc" and target.reference <= 1:
+        return FRACTION
+    return PERCENT if target.metric in SHARES and target.reference > 1 else ""
 
 
-def recorded_hash(text_: str) -> str:
-    """The digest that accuracy.txt records, empty where there is none."""
-    found = _HASH.findall(text_)
-    return found[-1] if found else ""
+def _judged(court: _Court, target: Target, figures: _Figures) -> Iterator[Finding]:
+    known = target.metric in OFFICIAL  # our own benchmarks' metrics mean nothing to the checker
+    read_well = bool(figures.printed) and all(court.accepts(each, target) for each in figures.printed)
+    accepted = not known or court.open or read_well
+    official = (ACCEPTS if accepted else REJECTS) if known else ""
+    if not _met(figures.value, target):
+        yield replace(_finding(court, target, figures.shown), line=figures.line, official=official)
+    elif not accepted:
+        yield _rejected(court, target, figures)
+
+
+def _rejected(court: _Court, target: Target, figures: _Figures) -> Finding:
+    """The rules are satisfied, the checker is not: the wrong direction, or a figure lost by rounding."""
+    wrong_way = not target.higher_is_better
+    return replace(
+        _finding(court, target, f"{figures.shown}, read as {', '.join(f'{each:.9g}' for each in figures.printed)}"),
+        severity=Severity.WARNING,
+        wanted=f">= {court.official_target(target):.9g} for the official checker",
+        line=figures.line,
+        official=REJECTS,
+        fix="Keep the result and tell the organisers: the checker compares in the wrong direction."
+        if wrong_way
+        else "State the figure with more digits, once.",
+    )
 
 
 def _met(value: float, target: Target) -> bool:
@@ -121,53 +190,58 @@ def _met(value: float, target: Target) -> bool:
     return reached and (target.upper is None or value <= target.upper)
 
 
+def _printed(score: Score, metric: Metric) -> float:
+    if not math.isfinite(score.value):
+        return math.nan
+    return accuracy_text.figure(score, metric if metric.unit else None)
+
+
+def _last_line(text_: str, court: _Court, found: dict[str, list[Stated]]) -> int:
+    """Up to which line the checker reads: it stops once every target was reached and the hash was seen."""
+    lines = text_.splitlines()
+    hashes = [number for number, line in enumerate(lines, start=1) if line.startswith("hash=")]
+    reached = [
+        min((each.line for each in found.get(target.metric, []) if court.accepts(each.figure, target)), default=0)
+        for target in court.targets()
+    ]
+    return max(*reached, hashes[0]) if hashes and reached and all(reached) else len(lines)
+
+
 def _wanted(target: Target) -> str:
     sign = ">=" if target.higher_is_better else "<="
     return f"{sign} {target.target:.9g}" + (f" and <= {target.upper:.9g}" if target.upper is not None else "")
 
 
-def _finding(target: Target, severity: Severity, found: str, wanted: str = "") -> Finding:
+def _finding(court: _Court, target: Target, found: str) -> Finding:
     return Finding(
         check="accuracy",
-        severity=severity,
+        severity=court.severity,
         file=FILE,
         key=target.metric,
         found=found,
-        wanted=wanted or _wanted(target),
-        clause="rules, Benchmarks: quality target" + (f" ({target.note})" if target.note else ""),
+        wanted=_wanted(target),
+        clause=CLAUSE + (f" ({target.note})" if target.note else ""),
         fix="Use a precision or calibration that keeps the accuracy, or submit to the open division.",
     )
 
 
-def _form(metric: Metric | None, name: str) -> str:
-    if metric and metric.pattern:
-        return metric.pattern
-    return OFFICIAL[name].form if name in OFFICIAL else f"{name}={{value:.6g}}"
+def _missing(court: _Court, target: Target, line: int = 0) -> Finding:
+    """No figure; one that is only bounded from above, which reference scripts do not all print, is a warning."""
+    bounded = target.target <= 0 and target.upper is not None
+    found = "in a form that the official checker does not read" if line else "missing"
+    example = OFFICIAL[target.metric].form.format_map(_Blanks()) if target.metric in OFFICIAL else target.metric
+    return replace(
+        _finding(court, target, found),
+        severity=Severity.WARNING if bounded and not court.open else court.severity,
+        line=line,
+        official="" if target.metric not in OFFICIAL else ACCEPTS if bounded or court.open else REJECTS,
+        fix=f"Write it as the reference script does, such as {example}.",
+    )
 
 
-def _write(score: Score, metric: Metric | None, others: Mapping[str, float]) -> str:
-    if not math.isfinite(score.value):
-        raise BadInput(
-            f"the {score.metric} of this run is {score.value}: mend the accuracy script, a number is needed."
-        )
-    percent = (metric.unit == "%") if metric else score.metric == "acc"
-    correct = round(score.value * score.n / (100 if percent else 1))
-    try:
-        form = _form(metric, score.metric)
-        return form.format_map(
-            {**others, "value": score.value, "correct": correct, "n": score.n, "rest": 100 - score.value}
-        )
-    except KeyError as error:
-        raise BadInput(f"accuracy.txt states {score.metric} together with {error}: let score() return both.") from error
+class _Blanks(dict[str, float]):
+    """Any field of a form, as an example."""
 
-
-def _reader(metric: Metric) -> str:
-    """A regular expression with one group, the value: the official one, or the metric's own form turned round."""
-    if metric.name in OFFICIAL:
-        return OFFICIAL[metric.name].pattern
-    parts = []
-    for literal, field, _, _ in string.Formatter().parse(_form(metric, metric.name)):
-        parts.append(re.escape(literal))
-        if field is not None:
-            parts.append(_NUMBER if field == "value" else _NUMBER.replace("(", "(?:", 1))
-    return "".join(parts)
+    def __missing__(self, key: str) -> float:
+        """Counts and shares alike."""
+        return 50

@@ -13,7 +13,10 @@ from loadgen_harness.run import Run
 from loadgen_harness.types import Benchmark, Division, Limits, Round, Scenario, TestMode
 
 DETAIL = "mlperf_log_detail.txt"
+SUMMARY = "mlperf_log_summary.txt"
 ACCURACY_LOG = "mlperf_log_accuracy.json"
+ENDPOINTS = "endpoints"  # the syntax of results that no LoadGen made
+LARGEST = 1e30  # arithmetic on larger figures of a hostile log could overflow
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,9 @@ class Case:
 
     @property
     def performance(self) -> bool:
-        """Whether the run holds performance figures."""
-        return self.run.mode != TestMode.ACCURACY.value
+        """Whether the run holds performance figures, or stands where they should be."""
+        mode = self.claim.mode.value if self.claim.mode else self.run.mode
+        return mode != TestMode.ACCURACY.value
 
     @property
     def timed(self) -> bool:
@@ -69,15 +73,17 @@ class Case:
         return self.run.scenario == "Server"
 
     def number(self, key: str) -> float | None:
-        """A number (or flag, as 0 or 1) of the log, None where it is missing or none."""
+        """A number (or flag, as 0 or 1) of the log, None where it is missing, none, or past all reason."""
         value = self.log.get(key)
-        return value if isinstance(value, int | float) else None
+        return value if isinstance(value, int | float) and abs(value) < LARGEST else None
 
     def finding(self, check: str, key: str, wanted: object, **more: Any) -> Finding:
         """An error in the detail log; `more` overrides `found`, `severity`, `file` and gives `clause` and `fix`."""
         defaults = {"severity": Severity.ERROR, "file": DETAIL, "found": self.log.get(key, "missing"), "fix": ""}
         values = {**defaults, **more}
         values["found"] = str(values["found"])
+        if values["file"] == DETAIL:
+            values.setdefault("line", self.run.line(key))
         return Finding(check=check, key=key, wanted=str(wanted), **values)
 
 

@@ -16,9 +16,9 @@ from loadgen_harness.types import Benchmark, Division, Round, Rules, Scenario
 class Evidence:
     """One result of a benchmark in a scenario: its runs and the texts beside them.
 
-    `scenario` is the claimed one: an inferred result's logs show another. `system` is the system description, empty where
-    it cannot be read; `files` maps "user.conf", "measurements.json", "README.md" and the like to their paths, where they
-    are there. `root` is the folder that findings name files from.
+    `scenario` is the claimed one: an inferred result's logs show another. `system` is the system description, empty
+    where it cannot be read; `files` maps "user.conf", "measurements.json", "README.md", "accuracy.txt", "system.json"
+    to their paths, where they are there. `root` is the folder that findings name files from.
     """
 
     benchmark: Benchmark

@@ -7,22 +7,33 @@ checker looks at a part of this only: it accepts INVALID runs, LoadGen errors an
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from audit import consistency, limits, runtime, validity
+from audit import consistency, figures, limits, locked, release, runtime, stopping, summary, validity
 from audit.case import ACCURACY_LOG, DETAIL, Case, Check, Claim
 from audit.compliance import _settings
 from audit.finding import Finding, Severity
 from loadgen_harness.run import Run
 from loadgen_harness.types import Benchmark, Round
 
-CHECKS: tuple[Check, ...] = (*validity.CHECKS, *limits.CHECKS, *consistency.CHECKS, *runtime.CHECKS)
+TRUNCATED_BYTES = 10240
+CHECKS: tuple[Check, ...] = (
+    *validity.CHECKS,
+    *release.CHECKS,
+    *limits.CHECKS,
+    *locked.CHECKS,
+    *figures.CHECKS,
+    *stopping.CHECKS,
+    *summary.CHECKS,
+    *consistency.CHECKS,
+    *runtime.CHECKS,
+)
 
 
 def check(run: Run, benchmark: Benchmark, round_: Round, claim: Claim | None = None) -> Iterator[Finding]:
     """All findings of one run; `claim` says what a folder without run.json stands for."""
     claim = claim or Claim.of(run)
-    readable = list(_readable(run, claim))
-    yield from readable
+    yield from readable(run, claim)
     if not run.log or claim.scenario is None:
         return
     if benchmark.name not in round_.benchmarks or claim.scenario not in round_.rules(benchmark.name).limits:
@@ -35,11 +46,11 @@ def check(run: Run, benchmark: Benchmark, round_: Round, claim: Claim | None = N
         yield from each(case)
 
 
-def _readable(run: Run, claim: Claim) -> Iterator[Finding]:
+def readable(run: Run, claim: Claim) -> Iterator[Finding]:
     """Whether the files can be read; a log truncated for submission is no damage."""
     for damage in run.damage:
         if not (damage.startswith(ACCURACY_LOG) and truncated(run)):
-            yield _file_finding(damage.split(":")[0], "damaged", damage, "restore the file or repeat the run.")
+            yield _damaged(damage)
     if not run.log and not run.damage:
         yield _file_finding(DETAIL, "empty", "no LoadGen record", "repeat the run.")
     elif run.log and claim.scenario is None:
@@ -48,15 +59,19 @@ def _readable(run: Run, claim: Claim) -> Iterator[Finding]:
 
 def truncated(run: Run) -> bool:
     """Whether the accuracy log was shortened for submission, as the rules demand (its full hash is in accuracy.txt)."""
-    try:
-        text = run.file(ACCURACY_LOG).read_bytes()
-    except OSError:
-        return False
-    return len(text) <= 10240 and b"\n...\n" in text
+    return b"\n...\n" in run.read(ACCURACY_LOG, TRUNCATED_BYTES)
+
+
+def _damaged(damage: str) -> Finding:
+    """What a Run says of a file, `name: what` or `name line 7: what`."""
+    place = damage.split(":")[0]
+    file, _, line = place.partition(" line ")
+    found = _file_finding(file, "damaged", damage, "restore the file or repeat the run.")
+    return replace(found, line=int(line) if line.isdecimal() else 0)
 
 
 def _file_finding(file: str, key: str, found: str, fix: str) -> Finding:
-    clause = "LoadGen's logs are submitted unaltered (rules, Load Generator)"
+    clause = "LoadGen's logs are submitted unaltered (inference_rules.adoc, Load Generator)"
     return Finding("readable", Severity.ERROR, file, key, found, "a log as LoadGen wrote it", clause, fix)
 
 
@@ -68,6 +83,6 @@ def _unknown(benchmark: Benchmark, round_: Round, claim: Claim) -> Finding:
         key="scenario",
         found=f"{benchmark.name} in {claim.scenario}",
         wanted=f"a benchmark and scenario of round {round_.name}",
-        clause="rules, Benchmarks",
+        clause="inference_rules.adoc, Benchmarks",
         fix="Choose a scenario that the round lists for this benchmark.",
     )

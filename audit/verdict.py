@@ -1,13 +1,14 @@
-"""The verdict of a compliance test, what such a test is, and the sentence that sums findings up."""
+"""What a compliance test is, what it judges, and its verdict."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar
 
-from audit.finding import Finding, Severity, errors
+from audit.compliance import _settings
+from audit.finding import Finding
 from loadgen_harness.run import Run
 from loadgen_harness.types import Benchmark, Round, Scenario, Score
 
@@ -26,51 +27,53 @@ class Verdict:
     findings: tuple[Finding, ...]
 
 
-class ComplianceTest(Protocol):
-    """One official compliance test; each module of `audit.compliance` defines one as TEST."""
+@dataclass(frozen=True)
+class Trial:
+    """What a compliance test judges: its own run `audit` under the round's settings, beside the submission's runs.
 
-    name: str
+    `reference` is the performance run and `accuracy` the accuracy run with its whole log: verify before truncation.
+    `score` turns responses into Scores; `dtype` is NumPy's name for the type of one logged token.
+    """
+
+    audit: Run
+    settings: Mapping[str, float]
+    reference: Run | None = None
+    accuracy: Run | None = None
+    score: Scorer | None = None
+    dtype: str = "int32"
+
+
+class ComplianceTest(ABC):
+    """One official compliance test; each module of `audit.compliance` defines one as TEST.
+
+    `needs` names what of a Trial the test cannot judge without.
+    """
+
+    __test__ = False
+    name: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ()
 
     def applies(self, benchmark: Benchmark, scenario: Scenario, round_: Round) -> bool:
-        """Whether the round demands this test of the benchmark in this scenario."""
-        ...
+        """Whether the round demands the test of the benchmark in this scenario."""
+        return _settings.demanded(self.name, benchmark, scenario, round_)
 
     def config(self, benchmark: Benchmark, round_: Round) -> str:
         """The text of audit.config that LoadGen reads in the test's run."""
-        ...
+        return _settings.config(self.name, benchmark, round_)
 
     def verify(
         self,
-        reference: Run,
+        reference: Run | None,
         accuracy: Run | None,
         audit: Run,
         *,
         settings: Mapping[str, float] | None = None,
         score: Scorer | None = None,
     ) -> Verdict:
-        """Judge the test's run `audit` against the performance run `reference` and the full accuracy run.
+        """Judge the test's run `audit`; `settings` are by default those of the audited run's own round."""
+        chosen = _settings.of_run(self.name, audit) if settings is None else settings
+        return self.judge(Trial(audit, chosen, reference, accuracy, score))
 
-        `settings` are the round's for this test (by default those of the audited run's own round); `score` turns
-        responses into Scores and is used where outputs may differ between runs.
-        """
-        ...
-
-
-def summarize(findings: Iterable[Finding]) -> str:
-    """First line PASS or FAIL and why, then one line per finding, the gravest first."""
-    order = list(Severity)
-    ranked = sorted(findings, key=lambda finding: order.index(finding.severity))
-    counts = Counter(finding.severity for finding in ranked)
-    counted = ", ".join(f"{n} {s.value}{'s' if n > 1 else ''}" for s in order if (n := counts[s]))
-    rejecting = errors(ranked)
-    head = f"FAIL: {_short(rejecting[0])}" if rejecting else "PASS"
-    return "\n".join([f"{head} ({counted})" if counted else head, *map(_line, ranked)])
-
-
-def _short(finding: Finding) -> str:
-    return f"{finding.check}: {finding.key} is {finding.found}, wanted {finding.wanted}"
-
-
-def _line(finding: Finding) -> str:
-    where = f" in {finding.file}" if finding.file else ""
-    return f"  {finding.severity.value}: {_short(finding)}{where} ({finding.clause}). {finding.fix}"
+    @abstractmethod
+    def judge(self, trial: Trial) -> Verdict:
+        """The verdict on one trial."""

@@ -120,7 +120,7 @@ def score_responses(responses: Mapping[int, bytes], run: Run, benchmark: Benchma
     """Scores of some responses against the labels of the run's own data."""
     spec = run.spec
     scenario = run_scenario(run)
-    variant = benchmark.variant(scenario, TestMode.ACCURACY, "", round_)
+    variant = benchmark.variant(scenario, TestMode.ACCURACY, str(spec.get("test") or ""), round_)
     folder = Path(spec["data_dir"]) if spec.get("data_dir") else None
     library = registry.part(benchmark.name, "qsl").QSL(variant, folder)
     scores: Sequence[Score] = registry.part(benchmark.name, "accuracy").score(responses, library)
@@ -145,9 +145,9 @@ def run_scenario(run: Run) -> Scenario:
 def _verdicts(
     place: str, runs: Mapping[str, Run], reference: tuple[Run, Run | None], benchmark: Benchmark, round_: Round
 ) -> Iterator[tuple[str, tuple[Run, Verdict]]]:
-    for name in round_.rules(benchmark.name).tests:
-        audited = runs.get(f"{place}/{name}")
-        if audited:
+    for key, audited in runs.items():
+        name = key.removeprefix(f"{place}/")
+        if name.lower() in registry.names(registry.TESTS):
             yield name, (audited, verdict_of(name, audited, reference, benchmark, round_))
 
 
@@ -185,9 +185,10 @@ def _findings(
         yield from verdict.findings
 
 
-def findings_of(run: Run, claim: Claim | None = None) -> Iterator[Finding]:
-    """Everything that the rules and the power checks say of one run of ours."""
-    benchmark, round_ = _named(run)
+def findings_of(run: Run, claim: Claim | None = None, *, round_: Round | None = None) -> Iterator[Finding]:
+    """Everything that the rules (by default the run's own) and the power checks say of one run of ours."""
+    benchmark, own = _named(run)
+    round_ = round_ or own
     yield from rules.check(run, benchmark, round_, claim)
     yield from tax.findings(run)
     for fault in energy.findings(run):

@@ -59,7 +59,7 @@ def read_spec(folder: Path) -> RunSpec:
     """The RunSpec that launch() wrote."""
     data = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
     kinds = {"scenario": Scenario, "mode": TestMode, "division": Division, "output": Path}
-    optional = {"user_conf": Path, "data_dir": Path}
+    optional = {"user_conf": Path, "data_dir": Path, "model": Path}
     data.update({key: kind(data[key]) for key, kind in kinds.items()})
     data.update({key: kind(data[key]) for key, kind in optional.items() if data[key]})
     return RunSpec(**data)
@@ -129,7 +129,7 @@ def assemble(spec: RunSpec) -> Parts:
     backend = registry.load(registry.BACKENDS, spec.backend)(spec.options)
     variant = benchmark.variant(spec.scenario, spec.mode, spec.test, round_)
     chosen = model_files.choose(benchmark, backend, spec.precision)
-    model = model_files.locate(benchmark, chosen.source)
+    model = spec.model or model_files.locate(benchmark, chosen.source)
     qsl = registry.part(benchmark.name, "qsl").QSL(variant, spec.data_dir)
     return Parts(benchmark, plan, backend, model, chosen, qsl)
 

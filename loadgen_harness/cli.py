@@ -12,10 +12,13 @@ from typing import NoReturn
 from absl import app, flags, logging
 from absl.flags import argparse_flags
 
-from loadgen_harness import rounds
+from loadgen_harness import cli_audit, rounds
+from loadgen_harness.cli_audit import add_verb as _verb
 from loadgen_harness.errors import BadInput, SuiteError, UnknownName
 
-ROUND = flags.DEFINE_string("round", None, "Round whose rules apply: mini or v6.1 (default: the plan's, else mini).")
+ROUND = flags.DEFINE_string(
+    "round", None, "Round whose rules apply, such as v6.1 (default: the plan's or folder's own, else mini)."
+)
 OFFLINE = flags.DEFINE_bool("offline", False, "Never download: use cached assets and local files only.")
 ASSETS = flags.DEFINE_string("assets", "", "Folder that holds the packages of assets.")
 
@@ -56,6 +59,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Arguments of one command line (argv[0] is the program); raises BadInput or UnknownName."""
     parser = build()
     _refuse_unknown(parser, argv[1:])
+    _refuse_folders(parser, argv[1:])
     try:
         args = parser.parse_args(list(argv[1:]))
     except flags.Error as error:
@@ -100,9 +104,7 @@ def _complain(error: SuiteError) -> None:
 
 def _refuse_unknown(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Suggest the nearest flag: argparse itself only says that it does not know one."""
-    verbs = _verbs(parser)
-    verb = next((word for word in argv if word in verbs), "")
-    chosen = {option for p in filter(None, (parser, verbs.get(verb))) for option in p._option_string_actions}
+    chosen = {option for each in _chain(parser, argv) for option in each._option_string_actions}
     own = {f"--{name}" for name in flags.FLAGS} | {f"--no{name}" for name in flags.FLAGS}
     for word in argv:
         if word == "--":
@@ -110,6 +112,24 @@ def _refuse_unknown(parser: argparse.ArgumentParser, argv: Sequence[str]) -> Non
         name = word.partition("=")[0]
         if name.startswith("--") and name not in chosen and name not in own:
             raise UnknownName("flag", name, chosen | {"--round", "--offline", "--assets", "--verbosity"})
+
+
+def _chain(parser: argparse.ArgumentParser, argv: Sequence[str]) -> list[argparse.ArgumentParser]:
+    """The parsers that a command line goes through: the program's, its verb's, that verb's own verb's."""
+    chain = [parser]
+    for word in argv:
+        if word in (verbs := _verbs(chain[-1])):
+            chain.append(verbs[word])
+    return chain
+
+
+def _refuse_folders(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    """`lgh audit FOLDER` was once what `lgh check FOLDER` is: say so, instead of not knowing a verb."""
+    audit = _verbs(parser)["audit"]
+    words = argv[argv.index("audit") + 1 :] if audit in _chain(parser, argv)[1:2] else ()
+    first = next((word for word in words if not word.startswith("-")), "")
+    if first and first not in _verbs(audit) and (Path(first).exists() or "/" in first):
+        raise BadInput(f"folders are checked by `lgh check {first}`; the verbs of `lgh audit` run things again.")
 
 
 def _verbs(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
@@ -142,13 +162,6 @@ def build() -> argparse.ArgumentParser:
         _report,
     ):
         add(verbs)
-    return parser
-
-
-def _verb(verbs: argparse._SubParsersAction, name: str, target: str, text: str) -> argparse.ArgumentParser:  # type: ignore[type-arg]
-    module, _, function = target.partition(".")
-    parser: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text, allow_abbrev=False)
-    parser.set_defaults(module=module, function=function)
     return parser
 
 
@@ -260,8 +273,8 @@ def _tax(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
 
 
 def _audit(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
-    parser = _verb(verbs, "audit", "verbs.audit", "What the rules say of finished runs.")
-    parser.add_argument("runs", type=Path, nargs="+", help="run folders")
+    text = "Is a result true? Run it again, break its model, look for caches; official metrics and compliance tests."
+    cli_audit.audit(_verb(verbs, "audit", "auditing.verify", text))
 
 
 def _accuracy(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
@@ -272,9 +285,8 @@ def _accuracy(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
 
 
 def _check(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
-    parser = _verb(verbs, "check", "verbs.check", "A submission tree under our checks and the official checker.")
-    parser.add_argument("tree", type=Path)
-    parser.add_argument("--official", type=Path, help="checkout of mlcommons/inference whose checker to run as well")
+    text = "What the rules say of trees, run folders and Endpoints results, and what the official checker would."
+    cli_audit.check(_verb(verbs, "check", "auditing.check", text))
 
 
 def _submit(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]

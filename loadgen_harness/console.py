@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,19 +19,20 @@ from rich.text import Text
 
 from loadgen_harness.launch import Status
 from loadgen_harness.progress import Phase
+from loadgen_harness.visible import visible
 
 OUT = Console(highlight=False, soft_wrap=False, width=None)
 ERR = Console(stderr=True, highlight=False, soft_wrap=True)
 PLAIN_S = 10.0  # between progress lines where no terminal is
 
-STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 GOOD, BAD = "green", "bold red"
+STYLES = {"error": BAD, "warning": "yellow", "note": "cyan", "good": GOOD, "bad": BAD, "strong": "bold", "dim": "dim"}
 MARKS = {"VALID": GOOD, "pass": GOOD, "yes": GOOD, "INVALID": BAD, "FAIL": BAD, "failed": BAD}  # of table cells
 
 
 def say(text: str = "", style: str = "") -> None:
     """One line for people."""
-    OUT.print(escape(text), style=style or None, soft_wrap=True)
+    OUT.print(escape(visible(text, lines=True)), style=style or None, soft_wrap=True)
 
 
 def raw(text: str) -> None:
@@ -47,12 +48,12 @@ def data(value: Any) -> None:
 
 def fail(sentence: str) -> None:
     """What is wrong and what to do, on standard error."""
-    ERR.print(Text.assemble(("error: ", "bold red"), sentence))
+    ERR.print(Text.assemble(("error: ", BAD), visible(sentence)))
 
 
 def note(sentence: str) -> None:
     """A remark beside the result, on standard error."""
-    ERR.print(Text.assemble(("note: ", "cyan"), sentence))
+    ERR.print(Text.assemble(("note: ", "cyan"), visible(sentence)))
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -78,15 +79,15 @@ def _cell(text: str) -> Text:
     return Text(text, style=MARKS.get(text, ""))
 
 
-def findings(found: Sequence[Any]) -> None:
-    """Findings in order of weight: what, where, what was wanted, the clause and the remedy."""
-    for each in sorted(found, key=lambda f: list(STYLES).index(f.severity.value)):
-        style = STYLES[each.severity.value]
-        where = f" {each.file} {each.key}".rstrip()
-        OUT.print(Text.assemble((f"{each.severity.value} ", style), (each.check, "bold"), where))
-        OUT.print(escape(f"    found {each.found}, wanted {each.wanted}"))
-        OUT.print(escape(f"    {each.clause}"), style="dim")
-        OUT.print(escape(f"    fix: {each.fix}"))
+def lines(content: Iterable[Sequence[tuple[str, str]]]) -> None:
+    """Lines of (text, style), a style being a key of STYLES; colours on a terminal, else the text alone."""
+    for line in content:
+        OUT.print(Text.assemble(*((text, STYLES.get(style, "")) for text, style in line)), soft_wrap=True)
+
+
+def confirmed(question: str) -> bool:
+    """Whether a person at the terminal says yes; without a terminal nobody does."""
+    return sys.stdin.isatty() and OUT.input(Text(f"{visible(question)} [y/N] ")).strip().lower() in ("y", "yes")
 
 
 def clock(seconds: float) -> str:

@@ -22,7 +22,7 @@ def effective_settings(module: Any, plan: Plan, folder: Path) -> Any:
     wanted = plan.settings
     settings.FromConfig(str(folder / "user.conf"), plan.model_name, wanted.scenario)
     built_in = {name: getattr(settings, name) for name in SEEDS}
-    if built_in != {name: getattr(wanted, name) for name in SEEDS}:
+    if not plan.reseeded and built_in != {name: getattr(wanted, name) for name in SEEDS}:
         raise BadInput(
             "the installed mlcommons-loadgen has the seeds of another round built in: "
             "install the LoadGen version of the round, or choose its round with --round."

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 CONFIDENCE = 0.99
+FAR = 40  # standard deviations past which a chance is nothing
 
 
 def percentile(latencies_ns: np.ndarray, fraction: float) -> int:
@@ -21,6 +22,12 @@ def percentile(latencies_ns: np.ndarray, fraction: float) -> int:
         raise ValueError("no latencies")
     rank = min(int(len(latencies_ns) * fraction), len(latencies_ns) - 1)
     return int(np.partition(latencies_ns, rank)[rank])
+
+
+@functools.cache
+def early_stopping_passes(queries: int, overlatency: int, fraction: float, confidence: float = CONFIDENCE) -> bool:
+    """Whether so many queries pass with `overlatency` of them over the limit: the criterion evaluated once."""
+    return overlatency < queries and _odds(queries, overlatency, fraction) < 1 - confidence
 
 
 @functools.cache
@@ -63,10 +70,15 @@ def early_stopping_estimate(latencies_ns: np.ndarray, fraction: float) -> int | 
 
 def _odds(queries: int, overlatency: int, fraction: float) -> float:
     """Chance of at most `overlatency` over-limit queries among `queries`, each over with chance 1 - fraction."""
-    terms = np.arange(overlatency + 1)
+    mean, spread = queries * (1 - fraction), FAR * math.sqrt(queries * fraction * (1 - fraction)) + FAR
+    first, last = max(0, math.floor(mean - spread)), min(overlatency, math.ceil(mean + spread))
+    if last < first:
+        return 0.0
+    terms = np.arange(first, last + 1)
     steps = np.log((queries - terms[:-1]) / (terms[:-1] + 1)) + math.log((1 - fraction) / fraction)
-    logs = queries * math.log(fraction) + np.concatenate([[0.0], np.cumsum(steps)])
-    return float(np.exp(logs).sum())
+    ways = math.lgamma(queries + 1) - math.lgamma(first + 1) - math.lgamma(queries - first + 1)
+    begin = ways + first * math.log(1 - fraction) + (queries - first) * math.log(fraction)
+    return float(np.exp(begin + np.concatenate([[0.0], np.cumsum(steps)])).sum())
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,16 @@ RUN_KEYS = (*TEXT_KEYS, *NUMBER_KEYS)
 
 @dataclass(frozen=True)
 class Choice:
-    """One benchmark of a plan: its scenarios, run settings for all of them, and what each scenario changes."""
+    """One benchmark of a plan: its scenarios, run settings for all of them, and what each scenario changes.
+
+    `tests` are compliance tests to run beside those that the round demands.
+    """
 
     benchmark: str
     scenarios: tuple[Scenario, ...]
     shared: Mapping[str, Any]
     own: Mapping[Scenario, Mapping[str, Any]] = field(default_factory=dict)
+    tests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,14 +108,16 @@ def _tax_s(given: Any) -> float:
 
 def _choice(table: Mapping[str, Any]) -> Choice:
     allowed = (*RUN_KEYS, "options", "overrides", "data_dir")
-    _known(table, (*allowed, "name", "scenarios", *(s.value for s in Scenario)), "plan key")
+    _known(table, (*allowed, "name", "scenarios", "tests", *(s.value for s in Scenario)), "plan key")
     scenarios = tuple(Scenario(s) for s in table["scenarios"])
     own = {s: table.get(s.value, {}) for s in scenarios}
     shared = {key: value for key, value in table.items() if key in allowed}
     for each in (shared, *own.values()):
         _known(each, allowed, "plan key")
         _typed(each)
-    return Choice(table["name"], scenarios, shared, own)
+    tests = tuple(table.get("tests", ()))
+    _known(map(str, tests), [name.upper() for name in registry.names(registry.TESTS)], registry.TESTS.title)
+    return Choice(table["name"], scenarios, shared, own, tests)
 
 
 def _typed(table: Mapping[str, Any]) -> None:
@@ -142,20 +148,29 @@ def jobs(plan: Plan, output: Path) -> list[Job]:
         benchmark: Benchmark = registry.load(registry.BENCHMARKS, choice.benchmark)
         for scenario in choice.scenarios:
             round_.limits(benchmark.name, scenario)
-            for kind in _kinds(plan, benchmark, scenario, round_):
+            for kind in _kinds(plan, choice, scenario, round_):
                 found.append(_job(plan, choice, scenario, kind, output))
     return found
 
 
-def _kinds(plan: Plan, benchmark: Benchmark, scenario: Scenario, round_: Round) -> list[str]:
-    """What the round demands of one scenario; the open division is free of compliance tests."""
+def _kinds(plan: Plan, choice: Choice, scenario: Scenario, round_: Round) -> list[str]:
+    """What the round and the plan demand of one scenario; the open division is free of compliance tests."""
     kinds = [PERFORMANCE]
     if not round_.accuracy_scenarios or scenario in round_.accuracy_scenarios:
         kinds.append(ACCURACY)
         if plan.division is not Division.OPEN:
-            tests = (registry.load(registry.TESTS, name.lower()) for name in round_.rules(benchmark.name).tests)
-            kinds += [test.name for test in tests if test.applies(benchmark, scenario, round_)]
+            kinds += _tests(choice, scenario, round_)
     return kinds
+
+
+def _tests(choice: Choice, scenario: Scenario, round_: Round) -> list[str]:
+    """The round's compliance tests, then the plan's own; raises UnknownName where the round has no figures for one."""
+    benchmark: Benchmark = registry.load(registry.BENCHMARKS, choice.benchmark)
+    rules = round_.rules(benchmark.name)
+    _known(choice.tests, (*rules.tests, *rules.test_settings), f"compliance test of {benchmark.name}")
+    tests = (registry.load(registry.TESTS, name.lower()) for name in rules.tests)
+    demanded = [test.name for test in tests if test.applies(benchmark, scenario, round_)]
+    return [*demanded, *(name for name in choice.tests if name not in demanded)]
 
 
 def _job(plan: Plan, choice: Choice, scenario: Scenario, kind: str, output: Path) -> Job:

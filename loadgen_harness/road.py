@@ -45,7 +45,7 @@ def campaign_(args: argparse.Namespace) -> int:
     assessments = assess.assess(outcomes)
     show_summary(assessments, outcomes)
     found = distinct([finding for each in assessments for finding in each.result.findings])
-    console.findings(found)
+    verbs.show(found)
     return verbs.OK if all(outcome.ok for outcome in outcomes) and not errors(found) else verbs.FOUND
 
 
@@ -185,7 +185,7 @@ def demo(args: argparse.Namespace) -> int:
     page = build_report(outcomes, assessments, output)
     show_summary(assessments, outcomes)
     found = distinct([*(f for each in assessments for f in each.result.findings), *found])
-    console.findings([finding for finding in found if finding.severity.value != "note"])
+    verbs.show([finding for finding in found if finding.severity.value != "note"])
     console.say(f"report  {page}", "bold")
     if not args.only:
         console.say(f"tree    {output / 'submission'}  (round {chosen.round}: this suite's own, not MLCommons')")
@@ -199,7 +199,7 @@ def submit(args: argparse.Namespace) -> int:
     outcomes = finished(chosen, args.campaign)
     described = json.loads(args.system.read_text(encoding="utf-8")) if args.system else None
     found = build_tree(chosen, assess.assess(outcomes), args.campaign, args.output, described)
-    console.findings(found)
+    verbs.show(found)
     verdict = "in order" if not errors(found) else "not in order"
     console.say(f"wrote {args.output}: {verdict}; whole accuracy logs are sealed in {sealed(args.campaign)}", "bold")
     return verbs.FOUND if errors(found) else verbs.OK

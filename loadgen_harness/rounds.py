@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
@@ -10,15 +11,37 @@ from typing import Any
 
 from loadgen_harness import registry
 from loadgen_harness.errors import BadInput, UnknownName
-from loadgen_harness.types import Limits, Round, Rules, Scenario, Seeds, Suite, Target
+from loadgen_harness.types import (
+    Disagreement,
+    Layout,
+    Limits,
+    ResultField,
+    Round,
+    Rules,
+    Scenario,
+    Seeds,
+    Suite,
+    Target,
+)
 
 OWN = "mini"  # the round of this suite's own benchmarks
+OFFICIAL = re.compile(r"v(\d+)\.(\d+)")
 RELAXED = ("min_duration_ms", "min_query_count", "percentile")  # what mini states more gently than an official round
 
 
 def names() -> list[str]:
     """All rounds: those that ship with the suite and those of other distributions."""
     return sorted(_files())
+
+
+@functools.cache
+def official() -> tuple[str, ...]:
+    """MLPerf's own rounds that ship with the suite, the oldest first."""
+    return tuple(sorted((name for name in names() if OFFICIAL.fullmatch(name)), key=_number))
+
+
+def _number(name: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in name.removeprefix("v").split("."))
 
 
 @functools.cache
@@ -37,15 +60,22 @@ def load(name: str) -> Round:
 
 def parse(data: Mapping[str, Any]) -> Round:
     """A Round from its TOML tables."""
-    defaults = data.get("defaults", {})
+    shared = {"limits": data.get("defaults", {}), "results": data.get("results", {})}
     return Round(
         name=data["name"],
         seeds=Seeds(**data["seeds"]),
-        benchmarks={name: _rules(table, defaults) for name, table in data["benchmarks"].items()},
+        benchmarks={name: _rules(table, shared) for name, table in data["benchmarks"].items()},
         checker_version=data.get("checker_version", ""),
         accuracy_scenarios=tuple(Scenario(s) for s in data.get("accuracy_scenarios", [])),
         source=data.get("source", ""),
         loadgen_version=data.get("loadgen_version", ""),
+        loadgen_first=data.get("loadgen_first", ""),
+        commit=data.get("commit", ""),
+        date=data.get("date", ""),
+        layout=Layout(**data.get("layout", {})),
+        aliases=data.get("aliases", {}),
+        earlier={name: Seeds(**seeds) for name, seeds in data.get("earlier", {}).items()},
+        disagreements=_disagreements(data),
     )
 
 
@@ -85,18 +115,39 @@ def _files() -> dict[str, Any]:
     return others | {file.name.removesuffix(".toml"): file for file in own}
 
 
-def _rules(table: Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]]) -> Rules:
+def _rules(table: Mapping[str, Any], shared: Mapping[str, Mapping[str, Any]]) -> Rules:
     """Limits are the defaults of the scenario, then the benchmark's own, then the benchmark's of that scenario."""
-    scenarios = table["scenarios"]
-    shared = table.get("limits", {})
+    scenarios, defaults = table["scenarios"], shared["limits"]
+    own = table.get("limits", {})
     return Rules(
         targets=tuple(_target(target) for target in table.get("accuracy", [])),
-        limits={Scenario(s): Limits(**{**defaults.get(s, {}), **shared, **own}) for s, own in scenarios.items()},
+        limits={Scenario(s): Limits(**{**defaults.get(s, {}), **own, **last}) for s, last in scenarios.items()},
         suites={kind: _suite(suite) for kind, suite in table.get("suites", {}).items()},
         tests=tuple(table.get("tests", ())),
         test_settings=table.get("test_settings", {}),
         user_conf={Scenario(s): conf for s, conf in table.get("user_conf", {}).items()},
+        title=table.get("title", ""),
+        checker_name=table.get("checker_name", ""),
+        model_names=_model_names(table.get("loadgen", {})),
+        results=_results(table, shared["results"]),
+        disagreements=_disagreements(table),
     )
+
+
+def _model_names(loadgen: str | Mapping[str, str]) -> dict[str, str]:
+    """LoadGen's names for a model: one for all scenarios, or a default and others by scenario."""
+    named = {"default": loadgen} if isinstance(loadgen, str) else loadgen
+    return {"" if key == "default" else Scenario(key).value: name for key, name in named.items()}
+
+
+def _results(table: Mapping[str, Any], kinds: Mapping[str, Any]) -> dict[Scenario, ResultField]:
+    """Where each scenario's figure stands: as samples, as the benchmark's own kind, as it says of one scenario."""
+    fields = {**kinds.get("samples", {}), **(kinds[table["results"]] if "results" in table else {})}
+    return {Scenario(s): ResultField(**field) for s, field in {**fields, **table.get("result", {})}.items()}
+
+
+def _disagreements(table: Mapping[str, Any]) -> tuple[Disagreement, ...]:
+    return tuple(Disagreement(**each) for each in table.get("disagreements", ()))
 
 
 def _target(table: Mapping[str, Any]) -> Target:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from loadgen_harness import conf
 from loadgen_harness.errors import BadInput
-from loadgen_harness.types import Benchmark, Division, Limits, Round, RunSpec, Scenario, TestMode
+from loadgen_harness.types import Benchmark, Division, Limits, Round, RunSpec, Scenario, Seeds, TestMode
 
 MS = 1_000_000
 
@@ -60,6 +61,7 @@ class Plan:
     user_conf: str
     locked: tuple[str, ...] = field(default=())
     given: frozenset[str] = frozenset()  # user.conf keys that the user named: in a file or on the command line
+    reseeded: bool = False  # whether the seeds are an audit's own, not the round's
 
 
 FLOORS = {  # user.conf keys that closed may raise but not lower below the round's value
@@ -98,16 +100,24 @@ def plan(spec: RunSpec, benchmark: Benchmark, round_: Round) -> Plan:
     values = {**demanded, **wanted}
     if spec.mode is TestMode.FIND_PEAK:
         values["min_query_count"] = max(values.get("min_query_count", 0), 1)
+    seeds = seeds_of(spec.seed) if spec.seed else round_.seeds
     base = TestSettings(
         scenario=spec.scenario.loadgen,
         mode=spec.mode.value,
-        qsl_rng_seed=round_.seeds.qsl,
-        sample_index_rng_seed=round_.seeds.sample_index,
-        schedule_rng_seed=round_.seeds.schedule,
+        qsl_rng_seed=seeds.qsl,
+        sample_index_rng_seed=seeds.sample_index,
+        schedule_rng_seed=seeds.schedule,
     )
     stated = wanted if round_.checker_version and benchmark.checker_name != benchmark.name else values
     text = conf.write(stated, spec.scenario)
-    return Plan(_apply(base, values, spec.scenario), variant.model_name, text, tuple(locked), frozenset(given))
+    chosen = _apply(base, values, spec.scenario)
+    return Plan(chosen, variant.model_name, text, tuple(locked), frozenset(given), reseeded=bool(spec.seed))
+
+
+def seeds_of(seed: int) -> Seeds:
+    """The three seeds that an audit's one seed stands for."""
+    draw = random.Random(seed)
+    return Seeds(*(draw.getrandbits(64) for _ in range(3)))
 
 
 def _demanded(limits: Limits, scenario: Scenario) -> dict[str, float]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from loadgen_harness.errors import UnknownName
 
@@ -189,8 +190,42 @@ class Suite:
 
 
 @dataclass(frozen=True)
+class ResultField:
+    """The key of LoadGen's log that holds the official figure, and the unit in which the official table shows it."""
+
+    key: str
+    unit: str
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A figure on which the rules' text, the official checker and LoadGen's mlperf.conf differ; None: not stated.
+
+    `key` is the figure's path in the round file, "Server.target_latency_ms", "accuracy.exact_match", "suites.edge".
+    """
+
+    key: str
+    note: str
+    rules: Any = None
+    checker: Any = None
+    mlperf_conf: Any = None
+    audit_config: Any = None
+
+    def __str__(self) -> str:
+        """Who says what, as a finding quotes it."""
+        sources = (("rules", self.rules), ("checker", self.checker), ("mlperf.conf", self.mlperf_conf))
+        said = [
+            f"{name}: {value}" for name, value in (*sources, ("audit.config", self.audit_config)) if value is not None
+        ]
+        return f"{', '.join(said)} ({self.note})"
+
+
+@dataclass(frozen=True)
 class Rules:
-    """What a round demands of one benchmark."""
+    """What a round demands of one benchmark, and its names there.
+
+    `checker_name` is its folder in a submission; `model_names` maps "" and scenarios to LoadGen's names for the model.
+    """
 
     targets: tuple[Target, ...]
     limits: Mapping[Scenario, Limits]
@@ -198,6 +233,15 @@ class Rules:
     tests: tuple[str, ...] = ()
     test_settings: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     user_conf: Mapping[Scenario, Mapping[str, float]] = field(default_factory=dict)
+    title: str = ""
+    checker_name: str = ""
+    model_names: Mapping[str, str] = field(default_factory=dict)
+    results: Mapping[Scenario, ResultField] = field(default_factory=dict)
+    disagreements: tuple[Disagreement, ...] = ()
+
+    def disagreement(self, key: str) -> Disagreement | None:
+        """Who says what of one figure, None where all agree."""
+        return next((each for each in self.disagreements if each.key == key), None)
 
 
 @dataclass(frozen=True)
@@ -210,8 +254,22 @@ class Seeds:
 
 
 @dataclass(frozen=True)
+class Layout:
+    """Folders of a submitter: source code, and what lies apart from the results; "" where it lies beside them."""
+
+    sources: str = "src"
+    measurements: str = ""
+    compliance: str = ""
+
+
+@dataclass(frozen=True)
 class Round:
-    """One round's rules, read from `audit/rounds/<name>.toml`."""
+    """One round's rules, read from `audit/rounds/<name>.toml`.
+
+    `commit` and `date` are of the state of the official repository that it was read from; `loadgen_first` is the first
+    LoadGen that may know its seeds; `aliases` maps folder names to the checker's; `earlier` holds the seeds of rounds
+    without a file.
+    """
 
     name: str
     seeds: Seeds
@@ -220,6 +278,13 @@ class Round:
     accuracy_scenarios: tuple[Scenario, ...] = ()
     source: str = ""
     loadgen_version: str = ""
+    loadgen_first: str = ""
+    commit: str = ""
+    date: str = ""
+    layout: Layout = Layout()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    earlier: Mapping[str, Seeds] = field(default_factory=dict)
+    disagreements: tuple[Disagreement, ...] = ()
 
     def rules(self, benchmark: str) -> Rules:
         """The demands on one benchmark; raises UnknownName where the round does not know it."""
@@ -267,6 +332,8 @@ class RunSpec:
     user_conf: Path | None = None
     data_dir: Path | None = None
     hang_timeout_s: float = 120.0
+    seed: int = 0  # for audits: LoadGen's three seeds are drawn from it; 0: the round's
+    model: Path | None = None  # for audits: a file in place of the task's own
 
 
 TestMode.__test__ = False  # type: ignore[attr-defined]  # pytest collects classes called Test…

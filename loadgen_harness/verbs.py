@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import util
 from pathlib import Path
 from typing import Any
 
+from audit.finding import Finding
 from loadgen_harness import __version__, cache, console, registry, rounds, system
 from loadgen_harness.errors import BadInput, SuiteError
-from loadgen_harness.types import Benchmark, Division, RunSpec, Scenario, TestMode
+from loadgen_harness.types import Benchmark, Division, RunSpec, Scenario, Target, TestMode
 
 OK, FOUND = 0, 1  # FOUND: the program worked and what it looked at is not in order
 HERE = Path(__file__).parent
@@ -229,22 +230,11 @@ def prepare(*specs: RunSpec) -> None:
         model_files.locate(benchmark, chosen.source, console.note)
 
 
-def audit(args: argparse.Namespace) -> int:
-    """What the rules say of run folders of ours: findings, exit code 1 where one is an error."""
-    from audit.finding import errors
-    from audit.verdict import summarize
-    from loadgen_harness import assess
-    from loadgen_harness.run import Run
+def show(found: Iterable[Finding]) -> None:
+    """Findings for people, the gravest first."""
+    from audit.formats import text
 
-    rejected = False
-    for folder in args.runs:
-        if not (folder / "run.json").exists():
-            raise BadInput(f"{folder} holds no run.json: give the folder of a finished run.")
-        found = list(assess.findings_of(Run(folder)))
-        rejected |= bool(errors(found))
-        console.say(f"{folder}: {summarize(found).splitlines()[0]}", "bold")
-        console.findings(found)
-    return FOUND if rejected else OK
+    console.lines(text.findings(found))
 
 
 def accuracy(args: argparse.Namespace) -> int:
@@ -259,55 +249,27 @@ def accuracy(args: argparse.Namespace) -> int:
         raise BadInput(f"{args.run} is no finished run with responses: make one with --mode AccuracyOnly.")
     benchmark: Benchmark = registry.load(registry.BENCHMARKS, done.spec["benchmark"])
     round_ = rounds.load(done.spec["round"])
+    rules = round_.rules(benchmark.name)
     scores = assess.scores_of(done, benchmark, round_)
-    console.table(f"{benchmark.name}, round {round_.name}", SCORE_COLUMNS, score_rows(scores, round_, benchmark.name))
-    found = list(judged.judge(scores, round_.rules(benchmark.name), division=Division(done.spec["division"])))
-    console.findings(found)
+    console.table(f"{benchmark.name}, round {round_.name}", SCORE_COLUMNS, score_rows(scores, rules.targets))
+    found = list(judged.judge(scores, rules, division=Division(done.spec["division"])))
+    show(found)
     return FOUND if errors(found) else OK
 
 
 SCORE_COLUMNS = ("metric", "value>", "95 % interval>", "n>", "target>", "reference>")
 
 
-def score_rows(scores: Sequence[Any], round_: Any, benchmark: str) -> list[tuple[str, ...]]:
+def score_rows(scores: Sequence[Any], targets: Sequence[Target]) -> list[tuple[str, ...]]:
     """Rows for SCORE_COLUMNS."""
-    targets = {target.metric: target for target in round_.rules(benchmark).targets}
+    wanted_of = {target.metric: target for target in targets}
     rows: list[tuple[str, ...]] = []
     for score in scores:
-        target = targets.get(score.metric)
+        target = wanted_of.get(score.metric)
         wanted = (f"{target.target:.5g}", f"{target.reference:.5g}") if target else ("", "")
         interval = f"{score.low:.5g} to {score.high:.5g}"
         rows.append((score.metric, f"{score.value:.5g}", interval, str(score.n), *wanted))
     return rows
-
-
-def check(args: argparse.Namespace) -> int:
-    """A submission tree under our own checks and, where given, the official checker."""
-    from audit.finding import errors
-    from audit.verdict import summarize
-    from submissions import check as checks
-
-    if not args.tree.is_dir():
-        raise BadInput(f"{args.tree} is no folder: give the root of a submission tree.")
-    round_ = rounds.load(args.round or "mini")
-    found = list(checks.check(args.tree, round_, by_checker_name()))
-    console.say(f"{args.tree}: {summarize(found).splitlines()[0]}", "bold")
-    console.findings(found)
-    accepted = _official(args.tree, args.official, round_.checker_version) if args.official else True
-    return FOUND if errors(found) or not accepted else OK
-
-
-def _official(tree: Path, repository: Path, version: str) -> bool:
-    from submissions.official import official
-
-    if not version:
-        raise BadInput("the official checker knows no such round: use --round v6.1 with --official.")
-    verdict = official(tree, repository, version)
-    state = "accepts" if verdict.passed else "rejects"
-    console.say(f"the official checker ({version}) {state} it: {verdict.results} results", "bold")
-    for line in verdict.reasons:
-        console.say(f"  {line}")
-    return verdict.passed
 
 
 def by_checker_name() -> dict[str, Benchmark]:

@@ -6,176 +6,189 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from audit import rules
-from audit.case import Claim
+from audit import across, duplicates, known
 from audit.finding import Finding, Severity
+from audit.official import judged
+from loadgen_harness import rounds
 from loadgen_harness.errors import UnknownName
-from loadgen_harness.run import Run
-from loadgen_harness.types import Benchmark, Division, Round, Rules, Scenario, Suite, TestMode
-from submissions import layout, proofs, structure
+from loadgen_harness.types import Benchmark, Division, Round, Rules, Scenario, Seeds
+from submissions import layout, provenance, results, structure, suite
+from submissions.evidence import evidence
 from submissions.official import OfficialVerdict, official
-from submissions.structure import error
+from submissions.structure import GUIDE, error
 from submissions.subject import Subject
-from submissions.system import MEASUREMENTS
 
-__all__ = ["OfficialVerdict", "check", "official"]
+__all__ = ["OfficialVerdict", "check", "official", "subjects"]
 
-INFERRED = {  # scenario in the log -> folders that may hold it besides its own (rules 9)
-    "SingleStream": ("MultiStream", "Offline"),
-    "MultiStream": ("Offline",),
-}
+ONLINE = "online"  # what the endpoints harness calls Server
+UNKNOWN = Round(name="unknown", seeds=Seeds(0, 0, 0), benchmarks={})
+NO_RULES = Rules(targets=(), limits={}, suites={})
 
 
-def check(tree: Path, round_: Round, benchmarks: Mapping[str, Benchmark]) -> Iterator[Finding]:
-    """Everything that is wrong with the submission in `tree`; `benchmarks` are looked up by their checker_name."""
-    yield from structure.files(tree)
-    for home in layout.submitters(tree):
-        yield from structure.submitter(home, tree)
-        for system in layout.folders(home.results):
-            for folder in layout.folders(system):
-                yield from _benchmark(home, folder, tree, (round_, benchmarks))
-    if next(layout.scenarios(tree), None) is None:
-        what = ("results", "0", "at least one")
-        yield error("structure", tree.name, what, "v6.1 §12: an empty tree must not pass", "check the path of the tree")
+@dataclass(frozen=True)
+class _Tree:
+    """A tree under one round, with the benchmarks that may occur in it by the checker's name; results as they come."""
+
+    path: Path
+    round: Round
+    benchmarks: Mapping[str, Benchmark]
+    subjects: list[Subject] = field(default_factory=list)
+
+    def name(self, path: Path) -> str:
+        """A path as findings name it."""
+        return layout.shown(path, self.path)
 
 
-def _benchmark(
-    home: layout.SubmitterFolder, folder: Path, tree: Path, known: tuple[Round, Mapping[str, Benchmark]]
+def check(
+    tree: Path, round_: Round | None = None, benchmarks: Mapping[str, Benchmark] | None = None
 ) -> Iterator[Finding]:
-    """One benchmark of one system: is it known, are its scenarios those of the suite, is each result right."""
-    round_, benchmarks = known
-    internal = layout.internal_name(structure.mapping(home).get(folder.name, folder.name))
-    benchmark = next((b for name, b in benchmarks.items() if layout.internal_name(name) == internal), None)
-    demands = round_.benchmarks.get(benchmark.name) if benchmark else None
+    """Everything that is wrong with the submission in `tree`; without a round the one that its logs' seeds belong to.
+
+    `benchmarks` (by their checker_name) are judged beside the round's official ones, in place of one of the same name.
+    Of a round without a file only validity and consistency are judged, and a note says so.
+    """
+    found, asked = _asked(tree, round_)
+    yield from asked
+    yield from judged(list(_everything(_walk(tree, found, benchmarks))), round_=found.checker_version or found.name)
+
+
+def subjects(
+    tree: Path, round_: Round | None = None, benchmarks: Mapping[str, Benchmark] | None = None
+) -> list[Subject]:
+    """Every result of a tree whose benchmark the round knows, under its rules; the arguments are those of `check`."""
+    walk = _walk(tree, _asked(tree, round_)[0], benchmarks)
+    for home in layout.submitters(tree):
+        list(_submitter(home, walk))
+    return walk.subjects
+
+
+def _walk(tree: Path, round_: Round, benchmarks: Mapping[str, Benchmark] | None) -> _Tree:
+    official_ones = known.benchmarks(round_) if round_ is not UNKNOWN else {}
+    given = {layout.internal_name(name, round_): benchmark for name, benchmark in (benchmarks or {}).items()}
+    return _Tree(tree, round_, {**official_ones, **given})
+
+
+def _asked(tree: Path, round_: Round | None) -> tuple[Round, list[Finding]]:
+    """The round to judge by, and a note where it was guessed or has no rules here."""
+    if round_:
+        return round_, []
+    name, why = provenance.guess(tree)
+    if name in rounds.official():
+        return rounds.load(name), [_note("round", name, f"guessed: {why}", "give --round if that is wrong")]
+    said = f"{name}: {why}" if name else why
+    fix = "give --round to judge by the rules of another one"
+    return UNKNOWN, [_note("rules", said, "no rules of that round are known: validity and consistency alone", fix)]
+
+
+def _everything(tree: _Tree) -> Iterator[Finding]:
+    if tree.round is not UNKNOWN:
+        yield from structure.files(tree.path)
+    for home in layout.submitters(tree.path):
+        begun = len(tree.subjects)
+        yield from _submitter(home, tree)
+        for subject in tree.subjects[begun:]:
+            yield from results.check(subject)
+    if next(layout.scenarios(tree.path), None) is None:
+        what = ("results", "0", "at least one")
+        clause = f"{GUIDE}: results; the official checker calls an empty tree OK"
+        yield error("structure", tree.path.name, what, clause, "check the path of the tree")
+    yield from _together(tree)
+
+
+def _submitter(home: layout.SubmitterFolder, tree: _Tree) -> Iterator[Finding]:
+    """What is wrong around a submitter's results; the results themselves become subjects."""
+    if tree.round is not UNKNOWN:
+        yield from structure.submitter(home, tree.path)
+        yield from _layout(home, tree)
+    for stray in home.strays():
+        what = ("scenario", stray.name, "a scenario that has results")
+        fix = "correct the name, or remove the folder"
+        yield error("structure", tree.name(stray), what, f"{GUIDE}: the same folders everywhere", fix)
+    for system in layout.folders(home.results):
+        for folder in layout.folders(system):
+            yield from _benchmark(home, folder, tree)
+
+
+def _layout(home: layout.SubmitterFolder, tree: _Tree) -> Iterator[Finding]:
+    """Settings and tests lie where the round wants them."""
+    wanted = {name for name in (tree.round.layout.measurements, tree.round.layout.compliance) if name}
+    for name in sorted(set(home.apart) - wanted):
+        what = ("layout", f"{name}/ apart", "beside the logs, in results/<system>/<benchmark>/<Scenario>/")
+        clause = f"{GUIDE} of {tree.round.name}"
+        yield error("structure", tree.name(home.path / name), what, clause, "move its files to their results")
+
+
+def _benchmark(home: layout.SubmitterFolder, folder: Path, tree: _Tree) -> Iterator[Finding]:
+    """One benchmark of one system: is it known, are its scenarios those of the suite; its results become subjects."""
+    mapped = structure.mapping(home).get(folder.name, folder.name)
+    internal = layout.internal_name(mapped, tree.round)
+    benchmark = tree.benchmarks.get(internal)
+    demands = tree.round.benchmarks.get(benchmark.name) if benchmark else None
+    if tree.round is UNKNOWN:
+        benchmark, demands = _stranger(internal), NO_RULES
     if benchmark is None or demands is None:
-        what = ("benchmark", folder.name, ", ".join(sorted(benchmarks)))
-        yield error(
-            "structure",
-            folder.relative_to(tree),
-            what,
-            f"{round_.name} benchmarks",
-            "rename the folder, or (open) map it in model_mapping.json",
-        )
+        yield _unknown(folder, internal, tree)
         return
     division = Division(home.division)
-    if division is not Division.OPEN:
-        yield from _suite(home, folder, tree, demands)
+    described, _ = structure.document(home.system(folder.parent.name), tree.path)
+    if division is not Division.OPEN and tree.round is not UNKNOWN:
+        yield from suite.check(folder, tree.name(folder), described or {}, demands)
+    round_ = replace(UNKNOWN, benchmarks={benchmark.name: demands}) if tree.round is UNKNOWN else tree.round
+    seen: set[Scenario] = set()
     for place in map(layout.ScenarioFolder, layout.folders(folder)):
-        try:
-            scenario = Scenario(place.scenario)
-        except UnknownName as reason:
-            what = ("scenario", place.scenario, ", ".join(scenario.value for scenario in Scenario))
-            yield error("structure", place.path.relative_to(tree), what, "v6.1 §2", str(reason))
+        scenario = _scenario(place)
+        if scenario is None or scenario in seen:
+            yield _misnamed(place, scenario, tree)
             continue
-        yield from _result(Subject(place, tree, benchmark, scenario, demands, round_, division))
+        seen.add(scenario)
+        tree.subjects.append(Subject(place, tree.path, benchmark, scenario, demands, round_, division))
 
 
-def _suite(home: layout.SubmitterFolder, folder: Path, tree: Path, demands: Rules) -> Iterator[Finding]:
-    """Are all required scenarios there, and no others?"""
-    described, _ = structure.document(home.system(folder.parent.name))
-    kind = str((described or {}).get("system_type", ""))
-    suites = _suites(kind, demands)
-    name, clause = folder.relative_to(tree), f"v6.1 §5 scenarios of {kind or 'an unknown system type'}"
-    if not suites:
-        what = ("system_type", kind or "missing", ", ".join(demands.suites))
-        yield error("suite", name, what, clause, "submit the benchmark in a suite that has it")
-        return
-    required = {scenario for suite in suites for scenario in suite.required}
-    allowed = required | {s for suite in suites for s in (*suite.optional, *suite.any_of)}
-    names = {each.name.lower() for each in layout.folders(folder)}
-    present = {scenario for scenario in Scenario if scenario.value.lower() in names}
-    for scenario in sorted(required - present):
-        what = ("scenario", "missing", scenario.value)
-        yield error("suite", name, what, clause, f"run {scenario.value} too, or infer it")
-    for scenario in sorted(present - allowed):
-        what = (scenario.value, "present", "absent")
-        yield error("suite", name, what, clause, "remove it: the checker fails the whole benchmark")
-    for suite in suites:
-        if suite.any_of and not present & set(suite.any_of):
-            what = ("scenario", "missing", " or ".join(s.value for s in suite.any_of))
-            yield error("suite", name, what, clause, f"run {suite.any_of[0].value} too")
+def _misnamed(place: layout.ScenarioFolder, scenario: Scenario | None, tree: _Tree) -> Finding:
+    """A folder that names no scenario, or one that another folder already is."""
+    wanted = f"{scenario} once" if scenario else ", ".join(each.value for each in Scenario)
+    clause, fix = "inference_rules.adoc, Scenarios", "correct the name, or remove the folder"
+    return error("structure", tree.name(place.path), ("scenario", place.scenario, wanted), clause, fix)
 
 
-def _suites(kind: str, demands: Rules) -> list[Suite]:
-    """The suites of a system type: its own, or those of both halves of "datacenter,edge"."""
-    parts = kind.split(",")
-    whole = demands.suites.get(kind) or demands.suites.get(",".join(reversed(parts)))
-    return [whole] if whole else [demands.suites[part] for part in parts if part in demands.suites]
+def _together(tree: _Tree) -> Iterator[Finding]:
+    """What only shows across the files of a result, and across the results of the tree."""
+    gathered = [evidence(subject) for subject in tree.subjects]
+    for each in gathered:
+        yield from across.check(each)
+    yield from duplicates.check(gathered)
 
 
-def _result(subject: Subject) -> Iterator[Finding]:
-    place = subject.place
-    yield from _files(subject)
-    yield from _run(subject, place.performance, TestMode.PERFORMANCE)
-    if place.accuracy.path.is_dir() or subject.needs_accuracy:
-        yield from _run(subject, place.accuracy, TestMode.ACCURACY)
-        yield from proofs.accuracy(place.accuracy, subject)
-    yield from _power(subject)
-    wanted = subject.rules.tests if subject.closed and subject.needs_accuracy else ()
-    present = [test.path.name for test in place.tests()]
-    for test in sorted({*wanted, *present}):
-        yield from proofs.compliance(place.test(test), subject)
-        if place.test(test).performance.detail.exists():
-            yield from _run(subject, place.test(test).performance, TestMode.PERFORMANCE, test)
+def _unknown(folder: Path, internal: str, tree: _Tree) -> Finding:
+    """A benchmark that the round does not have; perhaps another round has it."""
+    elsewhere = [name for name in rounds.official() if internal in known.benchmarks(rounds.load(name))]
+    fix = "rename the folder, or (open) map it in model_mapping.json"
+    if elsewhere:
+        fix = f"it belongs to {', '.join(elsewhere)}: choose that round, or leave it out"
+    what = ("benchmark", folder.name, ", ".join(sorted(tree.benchmarks)))
+    return error("structure", tree.name(folder), what, f"rules, Benchmarks of {tree.round.name}", fix)
 
 
-def _files(subject: Subject) -> Iterator[Finding]:
-    """The small files beside the logs (rules 2 and 3.2)."""
-    place = subject.place
-    for path in (place.user_conf, place.readme):
-        if not path.is_file() or not path.stat().st_size:
-            what = ("file", "empty" if path.is_file() else "missing", "a text")
-            yield error("structure", subject.name(path), what, "v6.1 §2", "write it")
-    content, fault = structure.document(place.measurements)
-    if content is None:
-        what = ("file", fault, "JSON")
-        yield error("measurements", subject.name(place.measurements), what, "v6.1 §3.2", "write the file again")
-        return
-    for key in MEASUREMENTS:
-        if not content.get(key):
-            what = (key, repr(content.get(key, "missing")), "a meaningful text")
-            yield error("measurements", subject.name(place.measurements), what, "v6.1 §3.2", "state it")
+def _stranger(name: str) -> Benchmark:
+    """A benchmark of a round without rules: its metrics are those of the earliest round that has it."""
+    for each in rounds.official():
+        if name in (there := known.benchmarks(rounds.load(each))):
+            return there[name]
+    return replace(next(iter(known.benchmarks(rounds.load(rounds.official()[0])).values())), name=name, metrics=())
 
 
-def _run(subject: Subject, logs: layout.Logs, mode: TestMode, test: str = "") -> Iterator[Finding]:
-    """One folder of LoadGen logs: complete, of this scenario, and by the round's rules."""
-    missing = [path for path in (logs.detail, logs.summary) if not path.is_file() or not path.stat().st_size]
-    for path in missing:
-        what = ("file", "empty" if path.is_file() else "missing", "LoadGen's log")
-        yield error("structure", subject.name(path), what, "v6.1 §2", "copy it from the run, or repeat the run")
-    if logs.detail in missing:
-        return
-    run = Run(logs.path)
-    inferred = subject.scenario.value in INFERRED.get(run.scenario, ())
-    claim = Claim(
-        scenario=Scenario(run.scenario) if inferred else subject.scenario,
-        mode=TestMode.SUBMISSION if run.mode == TestMode.SUBMISSION and mode is TestMode.PERFORMANCE else mode,
-        division=subject.division,
-        test=test,
-    )
-    for finding in rules.check(run, subject.benchmark, subject.round, claim):
-        yield _placed(finding, logs, subject)
+def _scenario(place: layout.ScenarioFolder) -> Scenario | None:
+    if place.endpoint and place.scenario.lower() == ONLINE:
+        return Scenario.SERVER
+    try:
+        return Scenario(place.scenario)
+    except UnknownName:
+        return None
 
 
-def _placed(finding: Finding, logs: layout.Logs, subject: Subject) -> Finding:
-    """A run's finding with its file named from the root of the tree."""
-    path = logs.path / Path(finding.file).name if finding.file else logs.path
-    return Finding(**{**vars(finding), "file": subject.name(path)})
-
-
-def _power(subject: Subject) -> Iterator[Finding]:
-    """The official power logs are complete where there are any (rules 10.1)."""
-    place = subject.place
-    if not place.power.is_dir():
-        return
-    wanted = [place.power / name for name in layout.POWER_FILES]
-    wanted += [logs.path / layout.POWER_RUN_FILE for logs in (place.performance, place.ranging)]
-    for path in wanted:
-        if not path.is_file():
-            what = ("file", "missing", "the official power log")
-            yield error("power", subject.name(path), what, "v6.1 §10.1", "repeat the power session")
-    for extra in sorted(set(place.power.iterdir()) - set(wanted)):
-        what = ("file", "present", "absent")
-        yield Finding("power", Severity.ERROR, subject.name(extra), *what, "v6.1 §10.1 exact list", "remove it")
+def _note(key: str, found: str, wanted: str, fix: str) -> Finding:
+    clause = "the seeds of LoadGen are new every round"
+    return Finding("round", Severity.NOTE, "", key, found, wanted, clause, fix)

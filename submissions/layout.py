@@ -1,15 +1,23 @@
-"""The only module that knows where things lie in a submission tree (layout of v6.0 and v6.1).
+"""The only module that knows where things lie in a submission tree, whatever the round that it belongs to.
 
-<root>/<division>/<submitter>/results/<system>/<benchmark>/<Scenario>/{accuracy,performance/run_1,TESTxx}/…
+<root>/<division>/<submitter>/results/<system>/<benchmark>/<Scenario>/{accuracy,performance/run_1,TESTxx}/…  since v6.0;
+before, user.conf and the description of the weights lay under measurements/, the tests under compliance/, both apart
+from results/ with the same folders below. Old trees have logs in other places too: whatever is there is found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from loadgen_harness.types import Division
+from loadgen_harness import rounds
+from loadgen_harness.errors import UnknownName
+from loadgen_harness.types import Division, Round, Scenario
+from submissions.provenance import round_of as round_of
 
 DETAIL = "mlperf_log_detail.txt"
 SUMMARY = "mlperf_log_summary.txt"
@@ -19,19 +27,25 @@ VERIFY_ACCURACY = "verify_accuracy.txt"
 VERIFY_PERFORMANCE = "verify_performance.txt"
 POWER_FILES = ("client.json", "client.log", "ptd_logs.txt", "server.json", "server.log")
 POWER_RUN_FILE = "spl.txt"
+ENDPOINT_FILES = ("config.yaml", "performance/result_summary.json", "accuracy/accuracy_results.json")
 
-# Folder name -> the checker's internal name; model_mapping.json must name the latter (rules 3.3).
-INTERNAL_NAMES = {
-    "resnet50": "resnet",
-    "mobilenet": "resnet",
-    "llama3_1-8b": "llama3.1-8b",
-    "llama3_1-8b-edge": "llama3.1-8b-edge",
-}
+SYSTEM_ENDS = (".json", "_power.yaml")
+
+# Where logs lie: the place of today's layout first, then those of older trees.
+RUNS = ("run_1", "run_2", "run_3", "run_4", "run_5", ".")
+TEST_RUNS = ("performance/run_1", "run_1", "performance", "audit", ".")
+TEST_ACCURACIES = ("accuracy", "run_1", "audit", ".")
 
 
-def internal_name(benchmark: str) -> str:
-    """The checker's own name for a benchmark folder."""
-    return INTERNAL_NAMES.get(benchmark, benchmark)
+def internal_name(benchmark: str, round_: Round | None = None) -> str:
+    """The checker's own name for a benchmark folder; model_mapping.json must name it (its `model_mapping`)."""
+    aliases = round_.aliases if round_ and round_.aliases else _newest().aliases
+    return aliases.get(benchmark, benchmark)
+
+
+@functools.cache
+def _newest() -> Round:
+    return rounds.load(rounds.official()[-1])
 
 
 @dataclass(frozen=True)
@@ -69,14 +83,19 @@ class TestFolder:
     path: Path
 
     @property
+    def name(self) -> str:
+        """The test's name as its folder has it: TEST01, in old trees TEST04-A too."""
+        return self.path.name
+
+    @property
     def performance(self) -> Logs:
         """The audited run."""
-        return Logs(self.path / "performance" / "run_1")
+        return _logs(self.path, TEST_RUNS, (DETAIL,))
 
     @property
     def accuracy(self) -> Logs:
         """Its accuracy log, for tests that keep one."""
-        return Logs(self.path / "accuracy")
+        return _logs(self.path, TEST_ACCURACIES, (ACCURACY_LOG, ACCURACY_TEXT))
 
 
 @dataclass(frozen=True)
@@ -101,19 +120,34 @@ class ScenarioFolder:
         return self.path.parent.parent.name
 
     @property
+    def home(self) -> SubmitterFolder:
+        """Whose result it is."""
+        return SubmitterFolder(self.path.parents[3])
+
+    @cached_property
+    def settings(self) -> Path:
+        """The folder of user.conf and measurements: beside the logs, or under measurements/ in a tree that has that."""
+        beside = any((self.path / name).is_file() for name in ("user.conf", "measurements.json"))
+        return self.path if beside else self._apart(self.home.measurements)
+
+    @property
     def measurements(self) -> Path:
         """What weights and data types were used."""
-        return self.path / "measurements.json"
+        known = (self.settings / name for name in ("measurements.json", f"{self.system}.json"))
+        named = sorted(self.settings.glob("*.json")) if self.settings != self.path else []
+        own = (path for path in named if path.name.startswith(self.system))
+        wanted = f"{self.system}.json" if self.settings != self.path else "measurements.json"
+        return next((path for path in (*known, *own) if path.is_file()), self.settings / wanted)
 
     @property
     def user_conf(self) -> Path:
         """The submitter's LoadGen settings."""
-        return self.path / "user.conf"
+        return self.settings / "user.conf"
 
     @property
     def readme(self) -> Path:
         """How to repeat the result."""
-        return self.path / "README.md"
+        return self.settings / "README.md"
 
     @property
     def accuracy(self) -> Logs:
@@ -123,7 +157,7 @@ class ScenarioFolder:
     @property
     def performance(self) -> Logs:
         """The performance run."""
-        return Logs(self.path / "performance" / "run_1")
+        return _logs(self.path / "performance", RUNS, (DETAIL,))
 
     @property
     def ranging(self) -> Logs:
@@ -135,13 +169,34 @@ class ScenarioFolder:
         """The official power logs, where there are any."""
         return self.path / "performance" / "power"
 
+    @property
+    def endpoint(self) -> bool:
+        """Whether it is a result of MLPerf Endpoints: its files, and none of LoadGen's."""
+        ours = any((self.path / name).is_file() for name in ENDPOINT_FILES)
+        return ours and not any(logs.detail.is_file() for logs in (self.performance, self.accuracy))
+
+    @cached_property
+    def compliance(self) -> Path:
+        """The folder of its compliance tests."""
+        beside = any(folder.name.startswith("TEST") for folder in folders(self.path))
+        return self.path if beside else self._apart(self.home.compliance)
+
     def test(self, name: str) -> TestFolder:
         """One compliance test."""
-        return TestFolder(self.path / name)
+        return TestFolder(self.compliance / name)
 
     def tests(self) -> Iterator[TestFolder]:
         """The compliance tests that are there."""
-        yield from (TestFolder(folder) for folder in folders(self.path) if folder.name.startswith("TEST"))
+        yield from (TestFolder(folder) for folder in folders(self.compliance) if folder.name.startswith("TEST"))
+
+    def _apart(self, root: Path) -> Path:
+        """The same place under another root of the submitter, whatever the case; without it the result's own."""
+        if not _is_folder(root):
+            return self.path
+        place = root
+        for name in (self.system, self.benchmark, self.scenario):
+            place = _child(place, name)
+        return place
 
 
 @dataclass(frozen=True)
@@ -176,9 +231,25 @@ class SubmitterFolder:
         return self.path / "model_mapping.json"
 
     @property
+    def measurements(self) -> Path:
+        """Where v5 and before kept settings and descriptions of weights."""
+        return self.path / "measurements"
+
+    @property
+    def compliance(self) -> Path:
+        """Where v5 and before kept compliance tests."""
+        return self.path / "compliance"
+
+    @property
+    def apart(self) -> tuple[str, ...]:
+        """The folders that v5 kept apart from results/ and that are there."""
+        return tuple(path.name for path in (self.measurements, self.compliance) if _is_folder(path))
+
+    @property
     def sources(self) -> Path:
-        """The source code, one folder per benchmark."""
-        return self.path / "src"
+        """The source code, one folder per benchmark: src/, or the code/ of v5 where that is there."""
+        old = self.path / "code"
+        return old if _is_folder(old) and not _is_folder(self.path / "src") else self.path / "src"
 
     def source(self, benchmark: str) -> Path:
         """The README of one benchmark's source code."""
@@ -204,9 +275,13 @@ class SubmitterFolder:
 
     def scenarios(self) -> Iterator[ScenarioFolder]:
         """All results that are there."""
-        for system in folders(self.results):
-            for benchmark in folders(system):
-                yield from map(ScenarioFolder, folders(benchmark))
+        yield from map(ScenarioFolder, _third(self.results))
+
+    def strays(self) -> Iterator[Path]:
+        """Folders under measurements/ and compliance/ that belong to no result, for instance of a misspelt scenario."""
+        known = {_key(place, self.results) for place in _third(self.results)}
+        for root in (self.measurements, self.compliance):
+            yield from (place for place in _third(root) if _key(place, root) not in known)
 
 
 def submitter(root: Path, division: Division | str, name: str) -> SubmitterFolder:
@@ -234,6 +309,73 @@ def accuracy_folders(root: Path) -> Iterator[Logs]:
         yield from (test.accuracy for test in scenario.tests())
 
 
+def result_of(file: str) -> str:
+    """The result behind a finding's file: "division/submitter/system/benchmark/scenario", as much as its path says.
+
+    Whatever the layout: of a system's description the system, of source code and documents the submitter alone.
+    """
+    division, submitter_, kind, *rest = (*file.split("/"), "", "", "")[: file.count("/") + 3]
+    if division not in {each.value for each in Division} or not submitter_:
+        return ""
+    named: list[str] = []
+    if kind in ("results", "measurements", "compliance"):
+        named = [each for each in rest[:3] if each]
+    elif kind == "systems" and rest and rest[0].endswith(SYSTEM_ENDS):
+        named = [rest[0].removesuffix(".yaml").removesuffix(".json").removesuffix("_power")]
+    return "/".join((division, submitter_, *named[:2], *map(_spelt, named[2:])))
+
+
 def folders(path: Path) -> list[Path]:
-    """The folders inside a folder by name, none where it is missing; links are left out."""
-    return sorted(p for p in path.iterdir() if p.is_dir() and not p.is_symlink()) if path.is_dir() else []
+    """The folders inside a folder by name, none where it is missing or closed to us; links are left out."""
+    try:
+        return sorted(each for each in path.iterdir() if _is_folder(each)) if _is_folder(path) else []
+    except PermissionError:
+        return []
+
+
+def shown(path: Path, tree: Path) -> str:
+    """A path from a tree's root on, with bytes that are no text written out."""
+    return os.fsencode(path.relative_to(tree)).decode("utf-8", errors="backslashreplace")
+
+
+def inside(path: Path, tree: Path) -> bool:
+    """Whether a path, links followed, lies in the tree: nothing else is ever read."""
+    return path.resolve().is_relative_to(tree.resolve())
+
+
+def _spelt(scenario: str) -> str:
+    """A scenario in MLPerf's spelling; what is none stays as it is."""
+    try:
+        return Scenario(scenario).value
+    except UnknownName:
+        return scenario
+
+
+def _third(root: Path) -> Iterator[Path]:
+    """The folders <system>/<benchmark>/<Scenario> below a root."""
+    for system in folders(root):
+        for benchmark in folders(system):
+            yield from folders(benchmark)
+
+
+def _key(place: Path, root: Path) -> str:
+    return place.relative_to(root).as_posix().lower()
+
+
+def _child(folder: Path, name: str) -> Path:
+    """A folder by its name, else one that differs in case alone, else the path where it should be."""
+    exact = folder / name
+    if _is_folder(exact):
+        return exact
+    return next((each for each in folders(folder) if each.name.lower() == name.lower()), exact)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _logs(root: Path, places: Iterable[str], names: Iterable[str]) -> Logs:
+    """The first place below a root that has one of these files, else the first place."""
+    first, *others = [root / place for place in places]
+    held = (place for place in (first, *others) if any((place / name).is_file() for name in names))
+    return Logs(next(held, first))

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from audit.accuracy import judge, read
+from audit.accuracy import judge_text, read
 from audit.finding import Finding
-from loadgen_harness.types import Score
-from submissions import layout
-from submissions.structure import error
+from submissions import layout, verified
+from submissions.structure import GUIDE, error
 from submissions.subject import Subject
-from submissions.truncate import LIMIT, recorded_hash
+from submissions.truncate import LIMIT, is_truncated, recorded_hash
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
-# Test -> file -> what must stand in it (rules 8).
+# Test -> file -> what must stand in it.
 PASS_LINES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "TEST01": {layout.VERIFY_ACCURACY: (r"^TEST PASS\s*$",), layout.VERIFY_PERFORMANCE: ("TEST PASS",)},
     "TEST04": {layout.VERIFY_PERFORMANCE: ("TEST PASS",)},
@@ -30,33 +31,35 @@ PASS_LINES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "TEST08": {layout.VERIFY_ACCURACY: (r"^TEST PASS\s*$",)},
     "TEST09": {"verify_output_len.txt": ("TEST PASS",)},
 }
+TRUNCATED = "mlcommons/inference, truncate_accuracy_log.py"
+RESTORE = "put back the whole log from the run folder and truncate again: the hash is taken before"
+MOST_TEXT = 1 << 20  # bytes of a text that is read
 WITH_PERFORMANCE = ("TEST01", "TEST04")
 WITH_ACCURACY = ("TEST01",)
+SHORTENED = ("TEST07", "TEST09")  # the official truncation shortens their logs too
 
 
 def accuracy(logs: layout.Logs, subject: Subject) -> Iterator[Finding]:
-    """Log size, hash line, and (closed) the values of accuracy.txt against the round's targets."""
+    """Log size, hash line, and the values of accuracy.txt against the targets, which the open division may miss."""
     yield from _log(logs, subject, hash_wanted=subject.closed)
-    if not subject.closed or not logs.accuracy_text.is_file():
+    if not subject.readable(logs.accuracy_text):
         return
-    name = subject.name(logs.accuracy_text)
-    values = read(_content(logs.accuracy_text), subject.benchmark.metrics)
-    # The file states values alone, so their intervals are left at the value.
-    scores = [Score(metric, value, value, value, 0, layout.ACCURACY_TEXT) for metric, value in values.items()]
-    for finding in judge(scores, subject.rules, division=subject.division, scenario=subject.scenario):
-        yield Finding(**{**vars(finding), "file": name})
+    name, text = subject.name(logs.accuracy_text), _content(logs.accuracy_text)
+    metrics, rules = subject.benchmark.metrics, subject.rules
+    for finding in judge_text(text, metrics, rules, division=subject.division, scenario=subject.scenario):
+        yield replace(finding, file=name)
 
 
 def compliance(place: layout.TestFolder, subject: Subject) -> Iterator[Finding]:
     """One test: its files are there and say that it passed."""
     test, name = place.path.name, subject.name(place.path)
-    clause = f"v6.1 §8 {test}"
+    clause = f"mlcommons/inference, compliance/{test}/README.md"
     if not place.path.is_dir():
         yield error("compliance", name, (test, "missing", "the test"), clause, f"run {test} and generate again")
         return
     for file, lines in PASS_LINES.get(test, {}).items():
         path = place.path / file
-        if not path.is_file():
+        if not subject.readable(path):
             what = ("file", "missing", "the verdict")
             yield error("compliance", subject.name(path), what, clause, f"verify {test} again")
             continue
@@ -64,17 +67,20 @@ def compliance(place: layout.TestFolder, subject: Subject) -> Iterator[Finding]:
         if missing and not (file == layout.VERIFY_ACCURACY and _accuracy_agrees(place, subject)):
             what = ("verdict", _last(_content(path)), " and ".join(missing))
             yield error("compliance", subject.name(path), what, clause, f"see why {test} failed, then run it again")
-    if test in WITH_PERFORMANCE and not place.performance.detail.is_file():
+    if test in WITH_PERFORMANCE and not subject.readable(place.performance.detail):
         what = ("file", "missing", "LoadGen's log")
         yield error("compliance", subject.name(place.performance.detail), what, clause, f"run {test} again")
+    yield from verified.scores(place, subject)
     if test in WITH_ACCURACY:
         yield from _log(place.accuracy, subject, hash_wanted=True)
+    elif test in SHORTENED:
+        yield from _size(place.accuracy.accuracy_log, subject)
 
 
 def _accuracy_agrees(place: layout.TestFolder, subject: Subject) -> bool:
-    """TEST01 for outputs that may differ between runs: two accuracies within the round's tolerance (rules 8)."""
+    """TEST01 for outputs that may differ between runs: two accuracies within the round's tolerance."""
     paths = [place.accuracy.path / f"{kind}_accuracy.txt" for kind in ("baseline", "compliance")]
-    if place.path.name not in WITH_ACCURACY or not all(path.is_file() for path in paths):
+    if place.path.name not in WITH_ACCURACY or not all(map(subject.readable, paths)):
         return False
     before, after = (read(_content(path), subject.benchmark.metrics) for path in paths)
     settings = subject.rules.test_settings.get(place.path.name, {})
@@ -87,19 +93,37 @@ def _accuracy_agrees(place: layout.TestFolder, subject: Subject) -> bool:
 
 
 def _log(logs: layout.Logs, subject: Subject, *, hash_wanted: bool) -> Iterator[Finding]:
-    """The accuracy log is truncated and accuracy.txt holds the hash of the whole one (rules 13)."""
+    """The accuracy log is truncated and accuracy.txt holds the hash of the whole one."""
     log, text = logs.accuracy_log, logs.accuracy_text
     for path in (log, text):
-        if not path.is_file():
+        if not subject.readable(path):
             what = ("file", "missing", "a file")
-            yield error("structure", subject.name(path), what, "v6.1 §2", "generate the tree again")
-    if log.is_file() and log.stat().st_size > LIMIT:
-        what = ("size", f"{log.stat().st_size} bytes", f"{LIMIT} at most")
-        yield error("truncation", subject.name(log), what, "v6.1 §13", "truncate the tree")
-    recorded = recorded_hash(logs)
-    if text.is_file() and hash_wanted and not SHA256.fullmatch(recorded):
+            yield error("structure", subject.name(path), what, f"{GUIDE}: accuracy", "generate the tree again")
+    yield from _size(log, subject)
+    recorded = recorded_hash(logs) if subject.readable(text) else ""
+    if subject.readable(text) and hash_wanted and not SHA256.fullmatch(recorded):
         what = ("hash", recorded or "no hash line", "hash=<sha256 of the whole log>")
-        yield error("truncation", subject.name(text), what, "v6.1 §13", "truncate the tree, which adds the line")
+        yield error("truncation", subject.name(text), what, TRUNCATED, "truncate the tree, which adds the line")
+    elif recorded and subject.readable(log) and (wanted := _other_hash(log, recorded)):
+        yield error("truncation", subject.name(text), ("hash", recorded, wanted), TRUNCATED, RESTORE)
+
+
+def _size(log: Path, subject: Subject) -> Iterator[Finding]:
+    if subject.readable(log) and log.stat().st_size > LIMIT:
+        what = ("size", f"{log.stat().st_size} bytes", f"{LIMIT} at most")
+        yield error("truncation", subject.name(log), what, TRUNCATED, "truncate the tree")
+
+
+def _other_hash(log: Path, recorded: str) -> str:
+    """What the hash should be where it cannot be the whole log's; empty where it can."""
+    if log.stat().st_size > LIMIT:
+        return ""  # not truncated at all is a finding of its own
+    digest = hashlib.sha256(log.read_bytes()).hexdigest()
+    if recorded == hashlib.sha256(b"").hexdigest():
+        return "the hash of the whole log, not of an empty file"
+    if is_truncated(log):
+        return "the hash of the whole log, not of the truncated one" if recorded == digest else ""
+    return "" if recorded == digest else f"{digest}, of the log beside it, which is whole"
 
 
 def _last(text: str) -> str:
@@ -108,4 +132,5 @@ def _last(text: str) -> str:
 
 
 def _content(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace")
+    with path.open("rb") as file:
+        return file.read(MOST_TEXT).decode("utf-8", errors="replace")

@@ -32,10 +32,10 @@ def report(runs: Sequence[Run], results: Sequence[RunResult], output: Path) -> P
             raise BadInput(f"{path} exists: choose another name for the report.")
     output.parent.mkdir(parents=True, exist_ok=True)
     content = _content(runs, results)
-    environment = _environment()
+    templates = environment()
     for path, template in ((twin, "report.md.j2"), (output, "report.html.j2")):
         partial = path.with_name(f"{path.name}.partial")
-        partial.write_text(environment.get_template(template).render(content), encoding="utf-8")
+        partial.write_text(templates.get_template(template).render(content), encoding="utf-8")
         os.replace(partial, path)
     return output
 
@@ -80,17 +80,18 @@ def _repeated(rows: Sequence[facts.Row]) -> set[str]:
     return again
 
 
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Templates of this package; what goes into an .html.j2 is escaped."""
+    made = Environment(
         loader=PackageLoader("submissions", "templates"),
         autoescape=select_autoescape(enabled_extensions=("html.j2",)),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["emphasis"] = _emphasis
-    environment.filters["cell"] = _cell
-    return environment
+    made.filters["emphasis"] = _emphasis
+    made.filters["cell"] = _cell
+    return made
 
 
 def _emphasis(text: str) -> str:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from audit.finding import Finding, Severity
+from loadgen_harness.inside import Absent, Damaged, Inside, parsed
 from loadgen_harness.types import Division
 from submissions import layout
 from submissions.system import faults
 
 MAX_BYTES = 50_000_000
 ROOT_FILES = (".md", ".pdf")
+GUIDE = "mlcommons/inference, submission_structure.md"
+KEYS = "mlcommons/inference, submission checker: keys of systems/<system>.json"
+TIDY = "mlcommons/inference, repository_checks.sh"
+CALIBRATED = "inference_rules.adoc, Weight Definition and Quantization: how weights were calibrated"
 LEFT_OVERS = ("__pycache__", "ptd_out.txt")
 
 
@@ -29,12 +34,12 @@ def files(tree: Path) -> Iterator[Finding]:
         oddity = _oddity(path)
         if oddity:
             found, wanted, fix = oddity
-            yield error("files", path.relative_to(tree), ("path", found, wanted), "v6.1 §13 repository checks", fix)
+            yield error("files", layout.shown(path, tree), ("path", found, wanted), TIDY, fix)
     for path in sorted(tree.iterdir()) if tree.is_dir() else []:
         allowed = path.name in {each.value for each in Division} if path.is_dir() else path.suffix in ROOT_FILES
         if not allowed and not path.name.startswith("."):
             what = ("path", "neither a division nor a document", "closed, open, network, *.md, *.pdf")
-            yield error("files", path.name, what, "v6.1 §2 root", "move it out of the submission")
+            yield error("files", path.name, what, f"{GUIDE}: the root", "move it out of the submission")
 
 
 def submitter(home: layout.SubmitterFolder, tree: Path) -> Iterator[Finding]:
@@ -42,28 +47,39 @@ def submitter(home: layout.SubmitterFolder, tree: Path) -> Iterator[Finding]:
     name = home.path.relative_to(tree)
     if not home.sources.is_dir():
         what = ("src", "missing", "the source code")
-        yield error("structure", name / "src", what, "v6.1 §2 src/", "add src/<benchmark>/README.md and the code")
+        yield error("structure", name / "src", what, f"{GUIDE}: src", "add src/<benchmark>/README.md and the code")
     closed = home.division != Division.OPEN.value
     if closed and not any(path.is_file() for path in home.calibrations):
         what = ("calibration.md", "missing", "how weights were calibrated")
-        yield error("structure", name, what, "v6.1 §2 calibration.md", "add documentation/calibration.md")
+        yield error("structure", name, what, CALIBRATED, "add documentation/calibration.md")
+    yield from _mapped(home, tree)
     for folder in layout.folders(home.results):
         yield from system(home, folder.name, tree)
     described = {path.stem for path in home.systems.glob("*.json")} if home.systems.is_dir() else set()
     for ghost in sorted(described - {folder.name for folder in layout.folders(home.results)}):
         what = ("system", "no results", "results of every system described")
         path = home.system(ghost).relative_to(tree)
-        yield error("structure", path, what, "v6.1 §12 systems without results", "remove the description")
+        yield error("structure", path, what, f"{GUIDE}: systems", "remove the description")
+
+
+def _mapped(home: layout.SubmitterFolder, tree: Path) -> Iterator[Finding]:
+    """Custom models must be mapped to the checker's own names: it looks up nothing further."""
+    for name, target in sorted(mapping(home).items()):
+        internal = layout.internal_name(target)
+        if internal != target:
+            what = ("model_mapping", f"{name}: {target}", internal)
+            found = error("structure", layout.shown(home.model_mapping, tree), what, f"{GUIDE}: model_mapping.json", "")
+            yield replace(found, severity=Severity.WARNING, fix=f"write {internal}, the checker's own name")
 
 
 def system(home: layout.SubmitterFolder, name: str, tree: Path) -> Iterator[Finding]:
     """Faults in one system's description: presence, 35 keys, names that agree with the folders."""
     path = home.system(name)
-    described, fault = document(path)
+    described, fault = document(path, tree)
     if described is None:
-        yield error("system", path.relative_to(tree), ("file", fault, "JSON"), "v6.1 §3.1", "write the file again")
+        yield error("system", path.relative_to(tree), ("file", fault, "JSON"), KEYS, "write the file again")
         return
-    clause, fix = "v6.1 §3.1 systems/<system>.json", "correct the key"
+    clause, fix = KEYS, "correct the key"
     for what in faults(described):
         yield error("system", path.relative_to(tree), what, clause, fix)
     for key, wanted in (("division", home.division), ("submitter", home.submitter)):
@@ -72,20 +88,23 @@ def system(home: layout.SubmitterFolder, name: str, tree: Path) -> Iterator[Find
             yield error("system", path.relative_to(tree), what, f"{clause}: as the folder", fix)
 
 
-def document(path: Path) -> tuple[dict[str, Any] | None, str]:
-    """A JSON object and no fault, or None and what is wrong with the file."""
+def document(path: Path, tree: Path | None = None) -> tuple[dict[str, Any] | None, str]:
+    """A JSON object and no fault, or None and what is wrong with the file; nothing outside `tree` is read."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        text = Inside(tree or path.parent).read(path).decode("utf-8")
+        content = parsed(text) if text.strip() else None
+    except Absent:
         return None, "missing"
-    except (OSError, ValueError, RecursionError) as reason:
+    except (Damaged, ValueError, RecursionError) as reason:
         return None, f"unreadable ({reason})"
+    if content is None:
+        return None, "empty"
     return (content, "") if isinstance(content, dict) else (None, f"a {type(content).__name__}, not an object")
 
 
 def mapping(home: layout.SubmitterFolder) -> Mapping[str, str]:
     """Custom model names of the open division, empty where the file is missing or damaged."""
-    content, _ = document(home.model_mapping)
+    content, _ = document(home.model_mapping, home.path)
     return {name: target for name, target in (content or {}).items() if isinstance(target, str)}
 
 

@@ -123,7 +123,7 @@ def test_help_of_a_verb(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
         ("list --offline=perhaps", "offline"),
         ("list --round v9", "v6.1"),
         ("system --type desktop", "edge"),
-        ("audit absent", "run.json"),
+        ("audit absent", "unknown verb"),
         ("accuracy absent", "AccuracyOnly"),
         ("check absent", "absent"),
         ("tax absent", "run.json"),
@@ -176,7 +176,8 @@ def test_run_and_what_it_refuses_after(tmp_path: Path) -> None:
     assert "min_query_count = 3 is not allowed" in done.stderr
     assert "out exists" in refused(*command, folder=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    assert call("audit", "out", folder=tmp_path).returncode in (0, 1)
+    assert call("check", "out", folder=tmp_path).returncode in (0, 1)
+    assert "lgh check out" in refused("audit", "out", folder=tmp_path)
     assert "AccuracyOnly" in refused("accuracy", "out", folder=tmp_path)
 
 
@@ -216,7 +217,7 @@ def test_digits_end_to_end(tmp_path: Path) -> None:
     judged = call("accuracy", "out", folder=tmp_path)
     assert judged.returncode == 0, judged
     assert "98.8" in judged.stdout
-    audited = call("audit", "out", folder=tmp_path)
+    audited = call("check", "out", folder=tmp_path)
     assert audited.returncode == 0, audited
 
 

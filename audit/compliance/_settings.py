@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from loadgen_harness import rounds
+from loadgen_harness import conf, rounds
 from loadgen_harness.errors import SuiteError
 from loadgen_harness.run import Run
 from loadgen_harness.types import Benchmark, Round, Rules, Scenario
@@ -15,6 +15,8 @@ SAMPLED: Mapping[str, float] = {
     "accuracy_log_rng_seed": 720381539243781796,
     "accuracy_log_sampling_target": 4096,
 }
+# A test of token outputs logs every response of a short run; how many those are differs between benchmarks.
+LOGGED: Mapping[str, float] = {**SAMPLED, "min_duration": 0, "sample_concatenate_permutation": 0}
 DEFAULTS: Mapping[str, Mapping[str, float]] = {
     "TEST01": SAMPLED,
     "TEST04": {
@@ -23,13 +25,10 @@ DEFAULTS: Mapping[str, Mapping[str, float]] = {
         "performance_issue_same": 1,
         "performance_issue_same_index": 3,
     },
-    "TEST06": {
-        **SAMPLED,
-        "accuracy_log_sampling_target": 100,
-        "min_query_count": 100,
-        "min_duration": 0,
-        "sample_concatenate_permutation": 0,
-    },
+    "TEST06": {**LOGGED, "accuracy_log_sampling_target": 100, "min_query_count": 100},
+    "TEST07": LOGGED,
+    "TEST08": SAMPLED,
+    "TEST09": {**LOGGED, "accuracy_log_sampling_target": 10000},
 }
 LOADGEN_KEYS = (
     "mode",
@@ -42,6 +41,8 @@ LOADGEN_KEYS = (
     "performance_issue_same_index",
     "sample_concatenate_permutation",
 )
+# What the official scripts, not LoadGen, read in audit.config; there the test's name stands before the key.
+SCRIPT_KEYS = ("accuracy_threshold", "min_output_tokens", "max_output_tokens")
 
 
 def merged(test: str, rules: Rules) -> dict[str, float]:
@@ -58,9 +59,11 @@ def of_run(test: str, run: Run) -> dict[str, float]:
 
 
 def config(test: str, benchmark: Benchmark, round_: Round) -> str:
-    """audit.config: the settings that LoadGen knows, for every model and scenario."""
+    """audit.config for every model and scenario: what LoadGen reads, then what the official script reads."""
     settings = merged(test, round_.rules(benchmark.name))
-    return "".join(f"*.*.{key} = {int(settings[key])}\n" for key in LOADGEN_KEYS if key in settings)
+    lines = {key: settings[key] for key in LOADGEN_KEYS if key in settings}
+    lines |= {f"{test.lower()}_{key}": settings[key] for key in SCRIPT_KEYS if key in settings}
+    return "".join(f"*.*.{key} = {conf.number(value)}\n" for key, value in lines.items())
 
 
 def demanded(test: str, benchmark: Benchmark, scenario: Scenario, round_: Round) -> bool:

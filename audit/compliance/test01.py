@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 from audit import accuracy as accuracy_file
 from audit.case import ACCURACY_LOG
-from audit.compliance import _settings
-from audit.compliance._performance import Comparison, settings_in_force
+from audit.compliance._performance import Comparison, failed, settings_in_force
 from audit.finding import Finding, Severity, errors
-from audit.verdict import Scorer, Verdict
+from audit.verdict import ComplianceTest, Scorer, Trial, Verdict
 from loadgen_harness.run import Run
-from loadgen_harness.types import Benchmark, Round, Scenario
 
 
 @dataclass(frozen=True)
@@ -32,53 +30,33 @@ class Match:
         """Every sampled response is that of the accuracy run, bit by bit."""
         return self.found > 0 and not self.different and not self.missing
 
-    def text(self) -> str:
-        """verify_accuracy.txt in the official wording."""
+    def text(self, passed: bool) -> str:
+        """verify_accuracy.txt: the figures under the names that the official script prints them by."""
         return (
             "Verifying accuracy. This might take a while...\n"
             "Reading accuracy mode results...\nReading performance mode results...\n"
             f"num_acc_log_entries = {self.accuracy_entries}\nnum_acc_log_duplicate_keys = {self.repeated}\n"
             f"num_acc_log_data_mismatch = {self.contradicting}\nnum_perf_log_entries = {self.sampled}\n"
             f"num_perf_log_qsl_idx_match = {self.found}\nnum_perf_log_data_mismatch = {self.different}\n"
-            f"num_missing_qsl_idxs = {self.missing}\nTEST {'PASS' if self.passed else 'FAIL'}\n\n"
+            f"num_missing_qsl_idxs = {self.missing}\nTEST {'PASS' if passed else 'FAIL'}\n\n"
         )
 
 
-class Test01:
+class Test01(ComplianceTest):
     """A performance run that logs a sample of its responses, compared bit by bit, and in speed within 10 %."""
 
-    __test__ = False
     name = "TEST01"
+    needs = ("reference", "accuracy")
 
-    def applies(self, benchmark: Benchmark, scenario: Scenario, round_: Round) -> bool:
-        """Whether the round demands this test here."""
-        return _settings.demanded(self.name, benchmark, scenario, round_)
-
-    def config(self, benchmark: Benchmark, round_: Round) -> str:
-        """audit.config that samples the round's number of responses into the accuracy log."""
-        return _settings.config(self.name, benchmark, round_)
-
-    def verify(
-        self,
-        reference: Run,
-        accuracy: Run | None,
-        audit: Run,
-        *,
-        settings: Mapping[str, float] | None = None,
-        score: Scorer | None = None,
-    ) -> Verdict:
-        """Compare responses and speed; with `score`, unequal responses pass if the accuracy agrees within 1 %.
-
-        `accuracy` needs its whole accuracy log: verify before truncation.
-        """
-        chosen = _settings.of_run(self.name, audit) if settings is None else settings
-        match = compare(accuracy, audit)
-        files = {"verify_accuracy.txt": match.text()}
-        findings = list(settings_in_force(self.name, audit, chosen))
+    def judge(self, trial: Trial) -> Verdict:
+        """Compare responses and speed; with a scorer, unequal responses pass if the accuracy agrees within 1 %."""
+        match = compare(trial.accuracy, trial.audit)
+        findings = list(settings_in_force(self.name, trial))
+        files = {"verify_accuracy.txt": match.text(match.passed and not findings)}
         if not match.passed:
-            files |= _baseline(accuracy, audit, score) if score and match.found else {}
-            findings += _unequal(match, accuracy, audit, chosen, score)
-        files["verify_performance.txt"], slower = _performance(Comparison(self.name, reference, audit, chosen))
+            files |= _baseline(trial, trial.score) if trial.score and match.found else {}
+            findings += _unequal(match, trial)
+        files["verify_performance.txt"], slower = _performance(Comparison.of(self.name, trial))
         findings += slower
         return Verdict(not errors(findings), files, tuple(findings))
 
@@ -102,47 +80,47 @@ def compare(accuracy: Run | None, audit: Run) -> Match:
     )
 
 
-def _subsets(accuracy: Run | None, audit: Run) -> tuple[dict[int, bytes], Mapping[int, bytes]]:
+def _subsets(trial: Trial) -> tuple[dict[int, bytes], Mapping[int, bytes]]:
     """The accuracy run's responses to the sampled samples, and the performance run's."""
-    whole = accuracy.responses if accuracy else {}
-    return {index: whole[index] for index in audit.responses if index in whole}, audit.responses
+    whole, sampled = trial.accuracy.responses if trial.accuracy else {}, trial.audit.responses
+    return {index: whole[index] for index in sampled if index in whole}, sampled
 
 
-def _baseline(accuracy: Run | None, audit: Run, score: Scorer) -> dict[str, str]:
+def _baseline(trial: Trial, score: Scorer) -> dict[str, str]:
     """The two accuracy texts that the official checker compares where responses are unequal."""
-    baseline, sampled = _subsets(accuracy, audit)
+    baseline, sampled = _subsets(trial)
     return {
         "accuracy/baseline_accuracy.txt": accuracy_file.text(score(baseline)),
         "accuracy/compliance_accuracy.txt": accuracy_file.text(score(sampled)),
     }
 
 
-def _unequal(
-    match: Match, accuracy: Run | None, audit: Run, settings: Mapping[str, float], score: Scorer | None
-) -> Iterator[Finding]:
+def _unequal(match: Match, trial: Trial) -> Iterator[Finding]:
     """Findings for unequal responses: an error, or a warning where the accuracy of both agrees."""
     found = f"{match.different} different and {match.missing} unknown of {match.sampled} sampled responses"
-    apart = (
-        list(_apart(accuracy, audit, settings, score)) if score and match.found and not match.missing else ["unscored"]
-    )
-    severity = Severity.ERROR if apart else Severity.WARNING
-    shown = [f"{found}; {each}" if each != "unscored" else found for each in apart] or [f"{found}; accuracy agrees"]
-    for each in shown:
-        yield _finding(severity, each)
-
-
-def _apart(accuracy: Run | None, audit: Run, settings: Mapping[str, float], score: Scorer | None) -> Iterator[str]:
-    """Metrics by which the two sets of responses differ more than the round allows (1 %, 0.1 % for 99.9 tasks)."""
-    if score is None:
+    if not trial.score or not match.found or match.missing:
+        yield _finding(Severity.ERROR, found)
         return
-    baseline, sampled = _subsets(accuracy, audit)
+    apart = list(_apart(trial, trial.score))
+    for each in apart:
+        yield _finding(Severity.ERROR, f"{found}; {each}")
+    if not apart:
+        yield _finding(Severity.WARNING, f"{found}; accuracy agrees")
+
+
+def _apart(trial: Trial, score: Scorer) -> Iterator[str]:
+    """Metrics by which the two sets of responses differ more than the round allows (1 %, 0.1 % for 99.9 tasks)."""
+    baseline, sampled = _subsets(trial)
     before = {each.metric: each.value for each in score(baseline)}
-    for each in score(sampled):
-        general = settings.get("accuracy_delta_percent", 1)
-        allowed = settings.get(f"accuracy_delta_percent_{each.metric}", general)
+    general = trial.settings.get("accuracy_delta_percent", 1)
+    after = score(sampled)
+    if not after:
+        yield "no metric was computed"
+    for each in after:
+        allowed = trial.settings.get(f"accuracy_delta_percent_{each.metric}", general)
         known = before.get(each.metric, 0)
         delta = abs(1 - known / each.value) * 100 if each.value and known else float("inf")
-        if delta > allowed:
+        if not delta <= allowed:
             yield f"{each.metric} differs by {delta:.3g} %, allowed are {allowed:g} %"
 
 
@@ -155,11 +133,10 @@ def _performance(comparison: Comparison) -> tuple[str, list[Finding]]:
         share = comparison.tolerance()
         lines += [f"Reference score = {before}", f"Test score = {after}"]
         if not before * (1 - share) <= after <= before * (1 + share):
+            clause = "compliance/TEST01/README.md, Introduction: the performance matches the submission's within 10 %"
             wanted = f"{before:.6g} within {share:.0%}"
-            findings.append(
-                comparison.finding("score", f"{after:.6g}", wanted, "TEST01: performance as in the submission")
-            )
-    lines.append("TEST FAIL: " + findings[0].clause if findings else "TEST PASS")
+            findings.append(comparison.finding("score", f"{after:.6g}", wanted, clause))
+    lines.append(failed(findings[0]) if findings else "TEST PASS")
     return "\n".join(lines) + "\n", findings
 
 
@@ -171,7 +148,7 @@ def _finding(severity: Severity, found: str) -> Finding:
         key="data",
         found=found,
         wanted="the accuracy run's responses, bit by bit",
-        clause="TEST01: responses in performance mode match the accuracy run",
+        clause="compliance/TEST01/README.md, Introduction: results match those of accuracy mode; Non-determinism",
         fix="Verify before truncation; where outputs may differ between runs, show that the accuracy agrees.",
     )
 

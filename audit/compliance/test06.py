@@ -7,79 +7,63 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from audit.case import ACCURACY_LOG
-from audit.compliance import _settings
 from audit.compliance._performance import settings_in_force
 from audit.finding import Finding, Severity
-from audit.verdict import Scorer, Verdict
-from loadgen_harness.run import Response, Run
-from loadgen_harness.types import Benchmark, Round, Scenario
+from audit.verdict import ComplianceTest, Trial, Verdict
+from loadgen_harness.run import Response
 
 EOS = 2  # the official script's default; a round states another as eos_token_id
+DTYPES = {"int16": "<i2", "int32": "<i4", "int64": "<i8", "float32": "<f4"}
 Judge = Callable[[Response], bool]
 
 
-class Test06:
+class Test06(ComplianceTest):
     """A short run whose token responses are logged and looked at one by one."""
 
-    __test__ = False
     name = "TEST06"
 
-    def applies(self, benchmark: Benchmark, scenario: Scenario, round_: Round) -> bool:
-        """Whether the round demands this test here."""
-        return _settings.demanded(self.name, benchmark, scenario, round_)
-
-    def config(self, benchmark: Benchmark, round_: Round) -> str:
-        """audit.config for a short run that logs its responses, equal issue switched off."""
-        return _settings.config(self.name, benchmark, round_)
-
-    def verify(
-        self,
-        reference: Run,
-        accuracy: Run | None,
-        audit: Run,
-        *,
-        settings: Mapping[str, float] | None = None,
-        score: Scorer | None = None,
-    ) -> Verdict:
+    def judge(self, trial: Trial) -> Verdict:
         """Look at the test's own responses; the other runs play no part. A first token is not logged in Offline."""
-        chosen = _settings.of_run(self.name, audit) if settings is None else settings
-        eos = int(chosen.get("eos_token_id", EOS))
+        eos, dtype = int(trial.settings.get("eos_token_id", EOS)), DTYPES[trial.dtype]
+        streamed = trial.audit.scenario != "Offline"
         checks: dict[str, Judge | None] = {
-            "First token check": None if audit.scenario == "Offline" else first_token_agrees,
-            "EOS check": lambda response: ends_once(response, eos),
-            "Sample length check": length_agrees,
+            "First token check": (lambda response: first_token_agrees(response, dtype)) if streamed else None,
+            "EOS check": lambda response: ends_once(response, eos, dtype),
+            "Sample length check": lambda response: length_agrees(response, dtype),
         }
-        entries = audit.response_entries
-        findings = [*settings_in_force(self.name, audit, chosen), *_judged(checks, entries)]
+        entries = trial.audit.response_entries
+        other = list(settings_in_force(self.name, trial))
+        findings = [*other, *_judged(checks, entries)]
         failed = {finding.key for finding in findings}
-        lines = [f"{name} pass: {'Skipped' if judge is None else name not in failed}" for name, judge in checks.items()]
+        told = {name: "Skipped" if judge is None else str(name not in failed) for name, judge in checks.items()}
+        lines = [f"{name} pass: {f'not judged, {other[0].key}' if other else told[name]}" for name in checks]
         lines.append(f"TEST06 verification {'failed' if findings else 'complete'}")
         return Verdict(not findings, {"verify_accuracy.txt": "\n".join(lines) + "\n"}, tuple(findings))
 
 
-def tokens(data: bytes) -> np.ndarray | None:
-    """Token ids as little-endian int32, None where the bytes are no whole number of them."""
-    return np.frombuffer(data, dtype="<i4") if len(data) % 4 == 0 else None
+def tokens(data: bytes, dtype: str = "<i4") -> np.ndarray | None:
+    """Token ids in NumPy's little-endian `dtype`, None where the bytes are no whole number of them."""
+    return np.frombuffer(data, dtype=dtype) if len(data) % np.dtype(dtype).itemsize == 0 else None
 
 
-def first_token_agrees(response: Response) -> bool:
+def first_token_agrees(response: Response, dtype: str = "<i4") -> bool:
     """The first token was reported and is what the whole output begins with."""
-    reported = tokens(response.token_data or b"")
-    whole = tokens(response.data)
+    reported = tokens(response.token_data or b"", dtype)
+    whole = tokens(response.data, dtype)
     if reported is None or whole is None or not len(reported) or len(reported) > len(whole):
         return False
     return bool((whole[: len(reported)] == reported).all())
 
 
-def ends_once(response: Response, eos: int) -> bool:
+def ends_once(response: Response, eos: int, dtype: str = "<i4") -> bool:
     """The output ends with at most one end-of-sequence token."""
-    whole = tokens(response.data)
+    whole = tokens(response.data, dtype)
     return whole is not None and not (len(whole) > 1 and whole[-1] == eos and whole[-2] == eos)
 
 
-def length_agrees(response: Response) -> bool:
+def length_agrees(response: Response, dtype: str = "<i4") -> bool:
     """The output has as many tokens as were reported."""
-    whole = tokens(response.data)
+    whole = tokens(response.data, dtype)
     return whole is not None and len(whole) == response.token_count
 
 
@@ -97,8 +81,8 @@ def _judged(checks: Mapping[str, Judge | None], entries: Sequence[Response]) -> 
                 key=name,
                 found=found,
                 wanted="every response passes",
-                clause="TEST06: first token, one end-of-sequence token, token count",
-                fix="Report token ids as int32, the true count, and the first token that the output begins with.",
+                clause="compliance/TEST06/README.md, Introduction: the three criteria of a passing result",
+                fix="Report token ids in the type that is stated, their true count, and the first token of the output.",
             )
 
 

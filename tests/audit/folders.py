@@ -129,7 +129,12 @@ def talking() -> dict[str, Any]:
 
 def audited(values: Mapping[str, Any], test: str, **changes: Any) -> dict[str, Any]:
     """The same log as a compliance test's audit.config leaves it."""
-    keys = ("accuracy_log_sampling_target", "performance_issue_same", "performance_issue_same_index")
+    keys = (
+        "accuracy_log_rng_seed",
+        "accuracy_log_sampling_target",
+        "performance_issue_same",
+        "performance_issue_same_index",
+    )
     settings = {f"effective_{key}": DEFAULTS[test].get(key, 0) for key in keys}
     return {**values, **settings, **changes}
 
@@ -184,4 +189,4 @@ def response(index: int, data: bytes, **tokens: Any) -> dict[str, Any]:
 
 def _line(key: str, value: Any, *, error: bool = False, warning: bool = False) -> str:
     metadata = {"is_error": error, "is_warning": warning, "file": "loadgen.cc", "line_no": 1, "pid": 1, "tid": 1}
-    return ":::MLLOG " + json.dumps({"key": key, "value": value, "time_ms": 0.1, "metadata": metadata})
+    return ":::MLLOG " + json.dumps({"key": key, "value": value, "time_ms": 10_000.0, "metadata": metadata})

@@ -1,8 +1,7 @@
-"""TEST01, TEST04 and TEST06 on small run folders written by hand."""
+"""TEST01 and TEST04 on small run folders written by hand, and what all compliance tests have in common."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,42 +12,19 @@ from audit.compliance.test01 import TEST as TEST01
 from audit.compliance.test04 import TEST as TEST04
 from audit.compliance.test06 import TEST as TEST06
 from audit.finding import Severity
+from audit.verdict import ComplianceTest
 from loadgen_harness import registry, rounds
 from loadgen_harness.run import Run
-from loadgen_harness.types import Scenario, Score
+from loadgen_harness.types import Scenario
 from tests.audit import folders
-from tests.audit.folders import AUDIT_WARNING, MS, ROUND
-
-ENTRIES = [folders.response(index, np.float32(index).tobytes()) for index in range(10)]
-
-
-def accurate(folder: Path) -> Run:
-    """An accuracy run of ten samples."""
-    return folders.write(folder / "accuracy", folders.common("Server", "AccuracyOnly"), responses=ENTRIES)
-
-
-def reference(folder: Path, scenario: str = "Server", **changes: Any) -> Run:
-    """The submission's performance run."""
-    return folders.write(folder / "reference", {**folders.performance(scenario), **changes})
-
-
-def audited(folder: Path, test: str, responses: list[dict[str, Any]] | None = None, **changes: Any) -> Run:
-    """The test's run."""
-    scenario = changes.pop("scenario", "Server")
-    values = folders.audited(folders.performance(scenario), test, **changes)
-    return folders.write(folder / "audit", values, warnings=[AUDIT_WARNING], responses=responses)
-
-
-def score(responses: Mapping[int, bytes]) -> list[Score]:
-    """The mean response as an accuracy."""
-    values = [float(np.frombuffer(data, np.float32)[0]) for data in responses.values()]
-    return [Score("acc", float(np.mean(values)), 0, 100, len(values), "exact")]
+from tests.audit.folders import MS, ROUND
+from tests.audit.trials import ENTRIES, accurate, audited, mean_score, reference, summed
 
 
 def test_each_is_a_plugin_under_its_file_name() -> None:
     found = {name: registry.load(registry.TESTS, name) for name in registry.names(registry.TESTS)}
     assert {name: test.name for name, test in found.items()} == {name: name.upper() for name in found}
-    assert {"test01", "test04", "test06"} <= found.keys()
+    assert found.keys() == {"test01", "test04", "test06", "test07", "test08", "test09"}
 
 
 def test_they_apply_where_the_round_says() -> None:
@@ -99,7 +75,7 @@ def test_test01_compares_every_byte_of_a_response(tmp_path: Path) -> None:
 def test_test01_falls_back_to_accuracy_within_one_percent(tmp_path: Path, factor: float, passes: bool) -> None:
     near = [folders.response(index, np.float32(index * factor).tobytes()) for index in range(2, 6)]
     run = audited(tmp_path, "TEST01", near)
-    verdict = TEST01.verify(reference(tmp_path), accurate(tmp_path), run, score=score)
+    verdict = TEST01.verify(reference(tmp_path), accurate(tmp_path), run, score=mean_score)
     assert verdict.passed is passes
     assert [f.severity for f in verdict.findings] == [Severity.WARNING if passes else Severity.ERROR]
     assert verdict.files["accuracy/baseline_accuracy.txt"].startswith("accuracy=3.500%")
@@ -144,44 +120,56 @@ def test_test04_wants_like_and_valid_runs(tmp_path: Path, change: dict[str, Any]
     assert not verdict.passed and "TEST FAIL" in verdict.files["verify_performance.txt"]
 
 
-def spoken(*ids: int, first: int | None = None, count: int | None = None) -> dict[str, Any]:
-    """A token response; by default its first token and count are those of the output."""
-    data = np.array(ids, "<i4").tobytes()
-    head = np.array([ids[0] if first is None else first], "<i4").tobytes()
-    return folders.response(0, data, token_data=head, token_count=len(ids) if count is None else count)
+FAULTS: list[tuple[dict[str, Any], set[str]]] = [
+    ({"num_errors": 2}, {"num_errors"}),
+    ({"result_completed_samples_per_sec": float("nan")}, {"result_completed_samples_per_sec"}),
+    ({"result_completed_samples_per_sec": "99.5"}, {"result_completed_samples_per_sec"}),
+    ({"result_completed_samples_per_sec": 10**400}, {"result_completed_samples_per_sec"}),
+]
 
 
-TALK = [(spoken(5, 6, 2), ""), (spoken(5, 6, 7), ""), (spoken(2), ""), (spoken(5, 2, 2), "EOS check"),
-        (spoken(5, 6, first=6), "First token check"), (spoken(5, 6, count=3), "Sample length check")]  # fmt: skip
+@pytest.mark.parametrize("test", [TEST01, TEST04], ids=["TEST01", "TEST04"])
+@pytest.mark.parametrize(("change", "keys"), FAULTS)
+def test_runs_with_errors_or_no_figure_are_not_compared(
+    tmp_path: Path, test: ComplianceTest, change: dict[str, Any], keys: set[str]
+) -> None:
+    run = audited(tmp_path, test.name, ENTRIES, **change)
+    verdict = test.verify(reference(tmp_path), accurate(tmp_path), run)
+    assert not verdict.passed and {finding.key for finding in verdict.findings} == keys
 
 
-@pytest.mark.parametrize(("entry", "fails"), TALK)
-def test_test06_looks_at_tokens(tmp_path: Path, entry: dict[str, Any], fails: str) -> None:
-    values = folders.audited(folders.talking(), "TEST06")
-    run = folders.write(tmp_path, values, warnings=[AUDIT_WARNING], responses=[spoken(4, 5), entry])
-    verdict = TEST06.verify(run, None, run)
-    assert verdict.passed is not bool(fails) and [f.key for f in verdict.findings] == [fails] * bool(fails)
-    names = ("First token check", "EOS check", "Sample length check")
-    ending = f"TEST06 verification {'failed' if fails else 'complete'}"
-    shown = [*(f"{name} pass: {name != fails}" for name in names), ending]
-    assert verdict.files["verify_accuracy.txt"].splitlines() == shown
+@pytest.mark.parametrize("test", [TEST01, TEST04], ids=["TEST01", "TEST04"])
+def test_without_a_reference_nothing_is_compared(tmp_path: Path, test: ComplianceTest) -> None:
+    verdict = test.verify(None, accurate(tmp_path), audited(tmp_path, test.name, ENTRIES))
+    assert not verdict.passed and [finding.found for finding in verdict.findings] == ["no reference run"]
 
 
-def test_test06_skips_the_first_token_offline_and_knows_another_eos(tmp_path: Path) -> None:
-    values = folders.audited(folders.performance("Offline"), "TEST06")
-    entry = {key: value for key, value in spoken(5, 2, 2).items() if key != "token_data"}
-    run = folders.write(tmp_path, values, warnings=[AUDIT_WARNING], responses=[entry])
-    settings = {"eos_token_id": 0, "accuracy_log_sampling_target": 100}
-    verdict = TEST06.verify(run, None, run, settings=settings)
-    assert verdict.passed and "First token check pass: Skipped\n" in verdict.files["verify_accuracy.txt"]
-    assert not TEST06.verify(run, None, run).passed
+def test_a_damaged_line_of_a_log_is_no_like_run(tmp_path: Path) -> None:
+    run = audited(tmp_path, "TEST01", ENTRIES)
+    with run.file("mlperf_log_detail.txt").open("a") as log:
+        log.write(":::MLLOG {\n")
+    verdict = TEST01.verify(reference(tmp_path), accurate(tmp_path), Run(run.path))
+    assert [finding.key for finding in verdict.findings] == ["damaged"]
 
 
-@pytest.mark.parametrize("responses", [[], [folders.response(0, b"123", token_count=1, token_data=b"1")]])
-def test_test06_fails_on_nothing_and_on_odd_bytes(tmp_path: Path, responses: list[dict[str, Any]]) -> None:
-    values = folders.audited(folders.talking(), "TEST06")
-    run = folders.write(tmp_path, values, warnings=[AUDIT_WARNING], responses=responses)
-    assert len(TEST06.verify(run, None, run).findings) == 3
+@pytest.mark.parametrize(("change", "key"), [
+    ({"Result_is": "INVALID"}, "result_validity"), ({"Scenario": "Offline"}, "effective_scenario"),
+    ({"score": "88.8"}, "result_completed_samples_per_sec"), ({"score": "none"}, "result_completed_samples_per_sec"),
+])  # fmt: skip
+def test_test04_wants_both_logs_to_tell_the_same(tmp_path: Path, change: dict[str, str], key: str) -> None:
+    run = summed(audited(tmp_path, "TEST04"), **change)
+    verdict = TEST04.verify(reference(tmp_path), None, run)
+    assert key in {finding.key for finding in verdict.findings}
+    assert {finding.file for finding in verdict.findings} == {"mlperf_log_summary.txt"}
+    run.file("mlperf_log_summary.txt").unlink()
+    missing = TEST04.verify(reference(tmp_path), None, Run(run.path))
+    assert {finding.found for finding in missing.findings} == {"missing in the test run"}
+
+
+def test_no_metric_at_all_is_no_agreement(tmp_path: Path) -> None:
+    near = [folders.response(3, np.float32(3.01).tobytes())]
+    run = audited(tmp_path, "TEST01", near)
+    assert not TEST01.verify(reference(tmp_path), accurate(tmp_path), run, score=lambda responses: []).passed
 
 
 def test_settings_come_from_the_runs_own_round(tmp_path: Path) -> None:
@@ -190,3 +178,14 @@ def test_settings_come_from_the_runs_own_round(tmp_path: Path) -> None:
     assert not TEST01.verify(reference(tmp_path), accurate(tmp_path), run).passed
     ours = folders.own(run, benchmark="digits", round="mini", test="TEST01", scenario="Server")
     assert TEST01.verify(reference(tmp_path), accurate(tmp_path), ours).passed
+
+
+@pytest.mark.parametrize("test", [TEST01, TEST04], ids=["TEST01", "TEST04"])
+def test_a_log_that_states_its_verdict_twice_is_not_compared(tmp_path: Path, test: ComplianceTest) -> None:
+    log = audited(tmp_path, test.name, ENTRIES).file("mlperf_log_detail.txt")
+    verdict = next(line for line in log.read_text().splitlines() if '"result_validity"' in line)
+    log.write_text(f"{verdict.replace('VALID', 'INVALID')}\n{log.read_text()}")
+    found = test.verify(reference(tmp_path), accurate(tmp_path), Run(log.parent)).findings
+    assert [(finding.key, finding.found) for finding in found] == [
+        ("result_validity", "stated more than once in the test run")
+    ]

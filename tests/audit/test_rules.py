@@ -56,7 +56,11 @@ ONE_FAULT: list[tuple[str, dict[str, Any], str]] = [
     ("Server", {"result_scheduled_samples_per_sec": 200}, "duration"),
     ("SingleStream", {"result_qps_with_loadgen_overhead": 200.0}, "duration"),
     ("SingleStream", {"effective_min_query_count": 10}, "query-count"),
-    ("Server", {"result_query_count": 99, "result_scheduled_samples_per_sec": 40}, "query-count"),
+    (
+        "Server",
+        {"result_query_count": 99, "result_scheduled_samples_per_sec": 40, "result_completed_samples_per_sec": 39.9},
+        "query-count",
+    ),
     ("MultiStream", {"effective_samples_per_query": 4}, "samples-per-query"),
     ("Offline", {"effective_samples_per_query": 99, "result_samples_per_second": 33}, "samples-per-query"),
     ("Offline", {"effective_performance_sample_count": 7}, "performance-sample-count"),
@@ -66,7 +70,17 @@ ONE_FAULT: list[tuple[str, dict[str, Any], str]] = [
     ("Server", {"effective_performance_issue_same": True}, "audit-settings"),
     ("Server", {"effective_accuracy_log_sampling_target": 128}, "audit-settings"),
     ("Offline", {"result_samples_per_second": 110}, "consistency"),
-    ("SingleStream", {"early_stopping_latency_ss": 11 * MS}, "consistency"),
+    ("SingleStream", {"early_stopping_latency_ss": 11 * MS}, "early-stopping-figures"),
+    ("SingleStream", {"result_min_duration_met": False}, "verdict"),
+    ("Server", {"result_completed_samples_per_sec": 101}, "rates"),
+    ("Server", {"effective_target_qps": 200, "result_scheduled_samples_per_sec": 100}, "rates"),
+    ("Server", {"result_overlatency_query_count": 40}, "early-stopping-figures"),
+    ("Server", {"result_95.00_percentile_latency_ns": 11 * MS}, "percentiles"),
+    ("MultiStream", {"effective_max_async_queries": 2}, "locked-setting"),
+    ("Server", {"effective_accuracy_log_probability": 0.5}, "locked-setting"),
+    ("Offline", {"effective_sample_concatenate_permutation": True}, "locked-setting"),
+    ("Offline", {"loadgen_git_status_message": " M loadgen.cc"}, "loadgen-modified"),
+    ("Offline", {"loadgen_file_sha1": {"/results.cc": "00"}}, "loadgen-sources"),
     ("Offline", {"loadgen_version": "5.1.2 @ 0"}, "loadgen-version"),
 ]
 
@@ -151,6 +165,8 @@ def test_a_short_token_test_is_not_held_to_durations(tmp_path: Path) -> None:
         "result_validity": "INVALID",
         "early_stopping_met": False,
         "power_end": "11-22-2026 04:59:55.400",
+        "result_scheduled_samples_per_sec": 760,
+        "result_completed_samples_per_sec": 750,
         "effective_sample_concatenate_permutation": False,
     }
     run = folders.write(tmp_path, folders.audited({**folders.talking(), **short}, "TEST06"), warnings=[AUDIT_WARNING])

@@ -14,7 +14,7 @@ from loadgen_harness import registry, rounds
 from loadgen_harness.errors import BadInput, UnknownName
 from loadgen_harness.types import Scenario
 
-SHIPPED = ("mini", "v6.1")
+SHIPPED = ("mini", "v5.0", "v5.1", "v6.0", "v6.1")
 MINI_FILE = resources.files("audit") / "rounds" / "mini.toml"
 MINI = tomllib.loads(MINI_FILE.read_text(encoding="utf-8"))
 
@@ -36,6 +36,34 @@ def test_a_shipped_round_is_whole(name: str) -> None:
         for target in rules.targets:
             better = target.target <= target.reference if target.higher_is_better else target.target >= target.reference
             assert better or target.upper is not None, (benchmark, target)
+
+
+def test_official_rounds_are_in_order_and_say_where_they_come_from() -> None:
+    assert rounds.official() == ("v5.0", "v5.1", "v6.0", "v6.1")
+    for name in rounds.official():
+        round_ = rounds.load(name)
+        assert len(round_.commit) == 40 and round_.commit[:8] in round_.source and round_.date in round_.source
+        assert round_.checker_version == name and round_.layout.sources == ("code" if name < "v6" else "src")
+
+
+def test_the_seeds_of_all_rounds_differ_also_of_those_without_a_file() -> None:
+    oldest = rounds.load("v5.0").earlier
+    seeds = [*oldest.values(), *(rounds.load(name).seeds for name in rounds.official())]
+    assert len(set(seeds)) == len(seeds) == 14 and "v0.5" in oldest and "v4.1" in oldest
+
+
+def test_a_result_stands_where_the_benchmark_says() -> None:
+    rules = rounds.load("v5.1").rules("llama3.1-8b-edge")
+    assert rules.results[Scenario.SINGLE_STREAM].key == "result_90.00_percentile_latency_ns"
+    assert rules.results[Scenario.OFFLINE].unit == "Tokens/s"
+    assert rounds.load("v5.0").rules("gptj-99").results[Scenario.SERVER].key.startswith("result_inferred_completed")
+    assert rounds.load("v6.1").rules("wan-2.2-t2v-a14b").results[Scenario.SINGLE_STREAM].unit == "Latency (s)"
+
+
+def test_a_disagreement_says_who_says_what() -> None:
+    noted = rounds.load("v6.1").rules("dlrm-v3").disagreement("Server.target_latency_ms")
+    assert str(noted) == "rules: 80, checker: 60000, mlperf.conf: 80 (the stricter stands)"
+    assert rounds.load("v6.1").rules("dlrm-v3").disagreement("Server.percentile") is None
 
 
 def test_mini_is_about_our_own_benchmarks() -> None:
@@ -93,6 +121,11 @@ def damaged(path: tuple[str, ...], value: Any) -> dict[str, Any]:
         (("benchmarks", "digits", "accuracy"), [{"metric": "accuracy"}]),
         (("benchmarks", "digits", "accuracy"), 5),
         (("benchmarks", "digits", "suites"), {"edge": {"needed": ["Server"]}}),
+        (("benchmarks", "digits", "results"), "tokens"),
+        (("benchmarks", "digits", "result"), {"Server": {"name": "x"}}),
+        (("benchmarks", "digits", "loadgen"), {"Sever": "x"}),
+        (("benchmarks", "digits", "disagreements"), [{"key": "x"}]),
+        (("layout",), {"code": "src"}),
         (("defaults", "Server"), {"min_duration": 3}),
     ],
     ids=lambda part: ".".join(part) if isinstance(part, tuple) else str(part),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from audit.finding import Severity
 from audit.verdict import Verdict
 from loadgen_harness import rounds
 from loadgen_harness.errors import BadInput
@@ -101,10 +102,10 @@ def test_golden_runs_become_a_tree_without_findings(shared: Path, tmp_path: Path
     changed = truncate(tree, tmp_path / "backup")
     assert len(changed) == 6 and all(each.changed for each in changed)
     assert not list(verify(tree, tmp_path / "backup"))
-    assert not list(check(tree, rounds.load("v6.1"), {"resnet50": RESNET50}))
+    assert not [f for f in check(tree, rounds.load("v6.1"), {"resnet50": RESNET50}) if f.severity is not Severity.NOTE]
 
 
 def test_golden_runs_become_an_open_tree(shared: Path, tmp_path: Path) -> None:
     tree = trees.opened(shared, tmp_path / "runs", tmp_path / "tree")
     truncate(tree, tmp_path / "backup")
-    assert not list(check(tree, rounds.load("v6.1"), {"resnet50": RESNET50}))
+    assert not [f for f in check(tree, rounds.load("v6.1"), {"resnet50": RESNET50}) if f.severity is not Severity.NOTE]

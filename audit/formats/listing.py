@@ -1,0 +1,53 @@
+"""Findings as JSON for programs; docs/audit.md says what each key means, and `version` changes when one does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from audit.audited import Answer, Audited
+from audit.finding import Finding
+from loadgen_harness import __version__
+
+FORMAT, VERSION = "loadgen-harness findings", 1
+
+
+def write(audits: Sequence[Audited]) -> str:
+    """One JSON object: the verdict, and for every audited path its findings in the order in which they were found."""
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "tool": {"name": "loadgen-harness", "version": __version__},
+        "passed": all(audited.passed for audited in audits),
+        "audited": [_audited(audited) for audited in audits],
+    }
+    return json.dumps(content, indent=1) + "\n"
+
+
+def _audited(audited: Audited) -> dict[str, Any]:
+    return {
+        "path": str(audited.path),
+        "kind": audited.kind,
+        "round": audited.round,
+        "round_from": audited.round_from,
+        "passed": audited.passed,
+        "verdicts": {"rules": audited.rules, "official": audited.predicted},
+        "official_runs": [_answer(answer) for answer in audited.answers],
+        "results": list(audited.results),
+        "findings": [_finding(finding, audited) for finding in audited.findings],
+    }
+
+
+def _answer(answer: Answer) -> dict[str, Any]:
+    return {
+        "checker": answer.checker,
+        "verdict": answer.verdict,
+        "results": answer.results,
+        "reasons": list(answer.reasons),
+    }
+
+
+def _finding(finding: Finding, audited: Audited) -> dict[str, Any]:
+    values = {key: value for key, value in vars(finding).items() if key != "severity"}
+    return {"severity": finding.severity.value, "result": audited.place(finding.file), **values}

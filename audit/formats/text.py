@@ -1,0 +1,118 @@
+"""Findings as lines for people: pass or fail and why, then by result what, where, found, wanted, clause and remedy.
+
+A line is a sequence of (text, style); console.py turns styles into colours, a file gets the text alone. Whatever a
+foreign folder says passes through `visible`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from audit import official
+from audit.audited import ACCEPTS, ORDER, REJECTS, Audited, Folded, Group, counted, grouped, headline
+from audit.finding import Finding
+from loadgen_harness.visible import visible
+
+Piece = tuple[str, str]
+Line = tuple[Piece, ...]
+
+STRONG, DIM, GOOD, BAD = "strong", "dim", "good", "bad"
+VERDICTS = {ACCEPTS: GOOD, REJECTS: BAD, "crashes": BAD}
+SHOWN_FILES = 3
+SHOWN_REASONS = 3
+CHATTER = "INFO:"  # of the official checkers
+LONGEST = 300  # characters of one value; the rest is in the file that the finding names
+
+
+def lines(audits: Sequence[Audited]) -> Iterator[Line]:
+    """Everything about what was audited: the first line says pass or fail and why."""
+    if len(audits) > 1:
+        failed = sum(not audited.passed for audited in audits)
+        verdict = f"FAIL  {failed} of {len(audits)} audited" if failed else f"PASS  all {len(audits)} audited"
+        yield ((verdict, BAD if failed else GOOD),)
+    for audited in audits:
+        yield ((visible(headline(audited)), GOOD if audited.passed else BAD),)
+        yield ((f"      {visible(audited.kind)}, {_round(audited)}", DIM),)
+        for group in grouped(audited):
+            yield ()
+            yield from _group(group)
+        yield ()
+        yield from _verdicts(audited)
+
+
+def plain(audits: Sequence[Audited]) -> str:
+    """The lines without colours."""
+    return "".join("".join(text for text, _ in line) + "\n" for line in lines(audits))
+
+
+def findings(found: Iterable[Finding]) -> Iterator[Line]:
+    """Findings alone, the gravest first, each in a block of its own."""
+    for finding in sorted(found, key=lambda each: ORDER.index(each.severity)):
+        where = f"{finding.file}:{finding.line}" if finding.line else finding.file
+        yield from _block(Folded(finding, (where,)))
+
+
+def _round(audited: Audited) -> str:
+    if not audited.round:
+        return f"no rules of its round here ({visible(audited.round_from)})"
+    return f"round {audited.round}" + (f" ({visible(audited.round_from)})" if audited.round_from else "")
+
+
+def _group(group: Group) -> Iterator[Line]:
+    whole = [folded.finding for folded in group.findings for _ in folded.files]
+    yield ((visible(group.title), STRONG), (f"  {counted(whole)}", DIM))
+    for folded in group.findings:
+        yield from _block(folded)
+
+
+def _block(folded: Folded) -> Iterator[Line]:
+    finding = folded.finding
+    times = f"  ×{folded.count}" if folded.count > 1 else ""
+    severity = finding.severity.value
+    yield (
+        ("  ", ""),
+        (severity, severity),
+        (f"  {_value(finding.check)}", STRONG),
+        (f"  {_value(finding.key)}{times}", ""),
+    )
+    for where in filter(None, folded.files[:SHOWN_FILES]):
+        yield ((f"      {_value(where)}", ""),)
+    if folded.count > SHOWN_FILES:
+        yield ((f"      and {folded.count - SHOWN_FILES} more", ""),)
+    yield ((f"      found   {_value(finding.found)}", ""),)
+    yield ((f"      wanted  {_value(finding.wanted)}", ""),)
+    yield ((f"      rule    {_value(finding.clause)}", DIM),)
+    yield ((f"      fix     {_value(finding.fix)}", ""),)
+    if finding.official:
+        yield ((f"      {_value(by_checker(finding))}", DIM),)
+
+
+def verdicts(audited: Audited) -> list[tuple[str, str, str]]:
+    """The two verdicts, and what the official checkers said where they were run: (whose, verdict, why)."""
+    rows = [("rules", audited.rules, counted(audited.findings) or "nothing to object to")]
+    if audited.predicted:
+        rows.append(("official checker", audited.predicted, f"expected of the checker of {audited.round}"))
+    for answer in audited.answers:
+        reasons = [line for line in answer.reasons if not line.startswith(CHATTER)]
+        why = "; ".join((f"{answer.results} results", *reasons[:SHOWN_REASONS]))
+        rows.append((f"official checker, {answer.checker}", answer.verdict, why))
+    return rows
+
+
+def by_checker(finding: Finding) -> str:
+    """What the official checker does about a finding, and its own reason where that is known; "" where nothing is."""
+    row = official.row_of(finding)
+    why = f": {row.why}" if row and row.word == finding.official else ""
+    return f"the official checker {finding.official} it{why}" if finding.official else ""
+
+
+def _verdicts(audited: Audited) -> Iterator[Line]:
+    rows = verdicts(audited)
+    width = max(len(name) for name, _, _ in rows)
+    for name, verdict, why in rows:
+        yield ((f"{name:{width}}  ", ""), (f"{verdict:8}", VERDICTS.get(verdict, "")), (f"  {_value(why)}", DIM))
+
+
+def _value(text: str) -> str:
+    shown = visible(text)
+    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}… ({len(shown)} characters)"

@@ -1,0 +1,87 @@
+"""mlperf_log_summary.txt against the detail log: LoadGen writes both from the same figures, people read the first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from audit.case import SUMMARY, Case, Check
+from audit.finding import Finding
+from loadgen_harness.run import Run
+
+MOST_BYTES = 1_000_000
+SECTION = "Test Parameters Used"
+PARAMETER = re.compile(r"([a-z_]{1,60})(?: \((ms|ns)\))?\s*:\s*(\S{1,40})\s*")
+HUNDREDTHS = 0.0051  # the summary states some rates with two places
+DIGITS = 1e-5  # and others with six digits
+COUNTED = ("num_errors", "num_warnings")
+OTHER_UNIT = ("result_token_throughput",)  # per second in the summary, per ns in the detail log
+CLAUSE = "inference_rules.adoc, LoadGen Operation: LoadGen computes final metrics, and writes each in both of its logs"
+FIX = "Put back both logs of the same run as LoadGen wrote them."
+
+
+def agrees(case: Case) -> Iterator[Finding]:
+    """Every figure and setting of the summary is that of the detail log."""
+    if case.run.syntax != "mllog":
+        return  # a plain log states results in its summary alone
+    lines = lines_of(case.run)
+    for key, said in {**case.run.summary, **parameters(lines)}.items():
+        value = case.log.get(key)
+        if value is None or key in COUNTED or key in OTHER_UNIT or _same(said, value):
+            continue
+        more = {"file": SUMMARY, "found": said, "line": _line(lines, said), "clause": CLAUSE, "fix": FIX}
+        yield case.finding("summary", key, value, **more)
+
+
+def errors(case: Case) -> Iterator[Finding]:
+    """The summary tells of errors where the detail log holds some, and only there."""
+    said = case.run.summary.get("num_errors")
+    if case.run.syntax == "mllog" and said is not None and bool(said) != bool(case.run.error_count):
+        more = {"file": SUMMARY, "found": said, "clause": CLAUSE, "fix": FIX}
+        yield case.finding("summary", "errors", case.run.error_count, **more)
+
+
+def parameters(lines: list[str]) -> Mapping[str, int | float | str]:
+    """The settings that a summary ends with, under the detail log's keys."""
+    below = lines[lines.index(SECTION) :] if SECTION in lines else []
+    found = {}
+    for match in filter(None, map(PARAMETER.fullmatch, below)):
+        unit = f"_{match[2]}" if match[2] else ""
+        found[f"effective_{match[1]}{unit}"] = number(match[3])
+    return found
+
+
+def lines_of(run: Run) -> list[str]:
+    """The lines of a run's summary, none where it cannot be read."""
+    return [line.strip() for line in run.read(SUMMARY, MOST_BYTES).decode("utf-8", errors="replace").split("\n")]
+
+
+def number(text: str) -> int | float | str:
+    """A number where the text is one."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _line(lines: list[str], said: Any) -> int:
+    """The first line that says it, 0 where none does literally."""
+    shown = {True: "Yes", False: "NO"}.get(said) if isinstance(said, bool) else said
+    values = (number(line.rpartition(":")[2].strip()) for line in lines)
+    return next((at for at, value in enumerate(values, start=1) if value == shown), 0)
+
+
+def _same(said: Any, value: Any) -> bool:
+    """Whether a figure of the summary stands for one of the detail log, as LoadGen rounds it."""
+    if isinstance(value, bool) or isinstance(said, bool):
+        return said in (value, int(value)) if isinstance(value, bool | int) else False
+    if isinstance(value, int | float) and isinstance(said, int | float):
+        exact = isinstance(value, int) and isinstance(said, int)
+        return said == value if exact else abs(said - value) <= HUNDREDTHS + DIGITS * abs(value)
+    return str(said).replace(" ", "") == str(value).replace(" ", "")
+
+
+CHECKS: tuple[Check, ...] = (agrees, errors)

@@ -1,0 +1,172 @@
+"""What lies at a path and what was found there: a tree, a run of ours, LoadGen's logs, an Endpoints result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from audit import alone, official
+from audit.audited import ACCEPTS, REJECTS, Answer, Audited
+from audit.finding import Finding, Severity
+from loadgen_harness import assess, console, registry, rounds, verbs
+from loadgen_harness.errors import BadInput, SuiteError
+from loadgen_harness.run import Run
+from loadgen_harness.types import Division, Round, Scenario
+from submissions import check as checks
+from submissions import endpoint, layout, provenance, recognise
+from submissions import official as checkers
+from submissions.recognise import Kind
+from submissions.subject import Subject
+
+CHECKER_WORDS = {"would accept": ACCEPTS, "would reject": REJECTS, "would crash": "crashes"}
+NEW, OLD = "new", "old"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line says about every path that it names."""
+
+    round: str = ""
+    benchmark: str = ""
+    scenario: Scenario | None = None
+    checkout: Path | None = None
+
+    @property
+    def said(self) -> alone.Said:
+        """What of it concerns a folder that stands alone."""
+        return alone.Said(self.round, self.benchmark, self.scenario)
+
+
+def audit(path: Path, asked: Asked) -> Audited:
+    """Everything that is found at a path; raises BadInput or UnknownName where it cannot be audited."""
+    return _BY_KIND[recognise.kind_of(path)](path, asked)
+
+
+def _tree(path: Path, asked: Asked) -> Audited:
+    """A submission tree under its round."""
+    round_, why = _round_of(path, asked.round)
+    found = list(checks.check(path, round_, verbs.by_checker_name()))
+    judged_by = round_.name if round_ else ""
+    expected = CHECKER_WORDS[official.verdicts(found).official] if judged_by in official.ROUNDS else ""
+    places = (place.path.relative_to(path) for place in layout.scenarios(path))
+    return Audited(
+        path=path,
+        kind=Kind.TREE.value,
+        round=judged_by,
+        round_from=why,
+        findings=tuple(found),
+        results=tuple(dict.fromkeys(layout.result_of(place.as_posix()) for place in places)),
+        place=layout.result_of,
+        predicted=expected,
+        answers=tuple(_answers(path, asked.checkout, round_)) if asked.checkout else (),
+    )
+
+
+def _round_of(tree: Path, asked: str) -> tuple[Round | None, str]:
+    """The round of a tree and how it is known; None where there is no file of it."""
+    if asked:
+        return rounds.load(asked), "as asked"
+    own = rounds.load(rounds.OWN).benchmarks
+    names = {place.benchmark for place in layout.scenarios(tree)}
+    if names and names <= set(own):
+        return rounds.load(rounds.OWN), "its benchmarks are this suite's own"
+    name, why = provenance.guess(tree)
+    if name in rounds.official():
+        return rounds.load(name), why
+    if not names:
+        return rounds.load(rounds.official()[-1]), "the newest"
+    return None, f"{name}: {why}" if name else why
+
+
+def _answers(tree: Path, checkout: Path, round_: Round | None) -> list[Answer]:
+    """What the official checkers say of a tree, by the rules of its round."""
+    version = round_.checker_version if round_ else ""
+    if not version:
+        raise BadInput("the official checker knows no such round: use --round v6.1 with --official.")
+    console.note(f"asking the official checkers in {checkout} about {tree}")
+    old = checkers.official_old(tree, checkout, version)
+    said = {NEW: checkers.official(tree, checkout, version), **({OLD: old} if old else {})}
+    return [Answer(name, each.word, each.results, each.reasons) for name, each in said.items()]
+
+
+def _run(path: Path, asked: Asked) -> Audited:
+    """A run folder of ours under the round that it names; one whose run.json cannot be used counts as logs alone."""
+    run = Run(path)
+    try:
+        name = asked.round or str(run.spec["round"])
+        registry.load(registry.BENCHMARKS, str(run.spec["benchmark"]))
+        round_ = rounds.load(name)
+    except (KeyError, SuiteError) as reason:
+        if asked.round:
+            rounds.load(asked.round)
+        audited = _logs(path, asked)
+        fault = f"names no {reason.args[0]}" if isinstance(reason, KeyError) else str(reason)
+        return replace(audited, findings=(_unusable(fault), *audited.findings))
+    place = f"{run.spec['benchmark']}/{assess.run_scenario(run)}"
+    return Audited(
+        path=path,
+        kind=Kind.RUN.value,
+        round=round_.name,
+        round_from="as asked" if asked.round else "run.json says so",
+        findings=tuple(assess.findings_of(run, round_=round_)),
+        results=(place,),
+        place=lambda file: place,
+    )
+
+
+def _unusable(fault: str) -> Finding:
+    return Finding(
+        check="readable",
+        severity=Severity.ERROR,
+        file=recognise.RECORD,
+        key="spec",
+        found=fault,
+        wanted="the record of a run",
+        clause="this suite: run.json says what a run is and what its files were",
+        fix="Restore the file or repeat the run; only LoadGen's logs were judged.",
+    )
+
+
+def _logs(path: Path, asked: Asked) -> Audited:
+    """LoadGen's logs that somebody else made."""
+    judged = alone.check(Run(path), asked.said)
+    return _lone(path, asked, judged, judged.findings)
+
+
+def _endpoint(path: Path, asked: Asked) -> Audited:
+    """A result of MLPerf Endpoints; its scores and audits are judged where the benchmark is named."""
+    run = Run(path)
+    judged = alone.check(run, asked.said)
+    subject = Subject(
+        place=layout.ScenarioFolder(path.resolve()),
+        tree=path.resolve(),
+        benchmark=judged.benchmark,
+        scenario=asked.scenario or Scenario(run.scenario or Scenario.OFFLINE),
+        rules=judged.round.benchmarks.get(judged.benchmark.name, checks.NO_RULES),
+        round=judged.round,
+        division=Division.CLOSED,
+    )
+    beside = endpoint.check(subject) if asked.benchmark else ()
+    return _lone(path, asked, judged, (*endpoint.judged(judged.findings, subject), *beside))
+
+
+def _lone(path: Path, asked: Asked, judged: alone.Judged, found: tuple[Finding, ...]) -> Audited:
+    place = f"{judged.benchmark.name}/{asked.scenario or Run(path).scenario or 'unknown'}"
+    return Audited(
+        path=path,
+        kind=recognise.kind_of(path).value,
+        round=judged.round.name,
+        round_from=judged.round_from,
+        findings=found,
+        results=(place,),
+        place=lambda file: place,
+    )
+
+
+_BY_KIND: Mapping[Kind, Callable[[Path, Asked], Audited]] = {
+    Kind.TREE: _tree,
+    Kind.RUN: _run,
+    Kind.LOGS: _logs,
+    Kind.ENDPOINTS: _endpoint,
+}

@@ -1,0 +1,71 @@
+"""What a folder is, by what lies in it: a submission tree, a run of ours, LoadGen's logs, an Endpoints result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from pathlib import Path
+
+from loadgen_harness.errors import BadInput
+from loadgen_harness.types import Division
+from submissions import layout
+
+RECORD = "run.json"
+
+
+class Kind(StrEnum):
+    """What can be audited."""
+
+    TREE = "submission tree"
+    RUN = "run folder"
+    LOGS = "LoadGen's logs"
+    ENDPOINTS = "MLPerf Endpoints result"
+
+
+def kind_of(path: Path) -> Kind:
+    """The kind of a folder; an empty one counts as a tree without results. Raises BadInput where it is none."""
+    if not path.is_dir():
+        raise BadInput(f"{path} is no folder: give a submission tree, a run folder or an Endpoints result.")
+    try:
+        kind = next((kind for kind, matches in _MARKS.items() if matches(path)), None)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read ({error.strerror}): make it readable first.") from error
+    if kind:
+        return kind
+    raise BadInput(f"{path} {_instead(path)}")
+
+
+def _is_tree(path: Path) -> bool:
+    divisions = {each.value for each in Division}
+    return any(folder.name in divisions for folder in layout.folders(path)) or not any(path.iterdir())
+
+
+def _has_logs(path: Path) -> bool:
+    return any((path / name).exists() for name in (layout.DETAIL, layout.SUMMARY, layout.ACCURACY_LOG))
+
+
+def _is_endpoint(path: Path) -> bool:
+    return any((path / name).is_file() for name in layout.ENDPOINT_FILES)
+
+
+# The first that matches counts: a run of ours holds LoadGen's logs too.
+_MARKS: Mapping[Kind, Callable[[Path], bool]] = {
+    Kind.RUN: lambda path: (path / RECORD).is_file(),
+    Kind.LOGS: _has_logs,
+    Kind.ENDPOINTS: _is_endpoint,
+    Kind.TREE: _is_tree,
+}
+
+
+def _instead(path: Path) -> str:
+    """What to give instead of a folder that is nothing that can be audited."""
+    parts = path.resolve().parts
+    divisions = [number for number, part in enumerate(parts) if part in {each.value for each in Division}]
+    if divisions and ("results" in parts[divisions[-1] :] or (path / "results").is_dir()):
+        return f"is a part of the submission tree {Path(*parts[: divisions[-1]])}: give that."
+    if (path / "runs").is_dir():
+        return "is the folder of a campaign: give run folders below its runs/, or the tree that `lgh submit` makes."
+    wanted = (
+        f"closed/, open/ or network/ (a submission tree), {RECORD} or {layout.DETAIL} (a run), nor an Endpoints result"
+    )
+    return f"holds neither {wanted}: check the path."

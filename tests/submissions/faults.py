@@ -1,0 +1,32 @@
+"""The mutation table: every fault of the golden tree by name, and changes that the rules allow."""
+
+from __future__ import annotations
+
+from tests.submissions.faults_files import FILES, RUNS, TEXTS, TREE
+from tests.submissions.faults_logs import FIGURES, SETTINGS, VERDICTS
+from tests.submissions.mutations import (
+    MULTI,
+    OFFLINE,
+    OPEN,
+    RESULT,
+    SINGLE,
+    SYSTEM,
+    Change,
+    Mutation,
+    accuracy_text,
+    copy,
+    edit,
+    json_key,
+)
+
+FAULTS: dict[str, Mutation] = {**SETTINGS, **VERDICTS, **FIGURES, **RUNS, **FILES, **TEXTS, **TREE}
+
+# Changes that the rules allow.
+ALLOWED: dict[str, Change] = {
+    "MultiStream inferred from SingleStream": copy(SINGLE, MULTI),
+    "Offline inferred from MultiStream": copy(MULTI, OFFLINE),
+    "open result below the target": accuracy_text(OPEN, "accuracy=1.000%, good=500, total=50000"),
+    "open result without a hash": edit(OPEN / "accuracy/accuracy.txt", "hash=", "sum="),
+    "a quotation mark in the notes": json_key(SYSTEM, "hw_notes", 'a "fast" one'),
+    "folder names in lower case": lambda tree: (tree / OFFLINE).rename(tree / RESULT / "offline"),
+}

@@ -1,0 +1,77 @@
+"""Every fault of the table gives exactly its own Findings; what the rules allow gives none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from audit.finding import Finding, Severity
+from audit.official import row_of
+from loadgen_harness import rounds
+from submissions.check import check
+from tests.submissions.differential import writable
+from tests.submissions.faults import ALLOWED, FAULTS
+from tests.submissions.mutations import copied
+
+
+@pytest.fixture(scope="module")
+def golden(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A writable copy of the golden tree, whose files the copies link to."""
+    return writable(shared / "golden-v6.1", tmp_path_factory.mktemp("golden") / "tree")
+
+
+@pytest.fixture
+def tree(golden: Path, tmp_path: Path) -> Path:
+    """A copy to change."""
+    return copied(golden, tmp_path / "tree")
+
+
+def findings(tree: Path) -> list[Finding]:
+    """Everything but notes."""
+    return [each for each in check(tree, rounds.load("v6.1")) if each.severity is not Severity.NOTE]
+
+
+def test_the_golden_tree_has_no_finding(tree: Path) -> None:
+    assert findings(tree) == []
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_has_its_findings_and_no_other(tree: Path, name: str) -> None:
+    FAULTS[name].change(tree)
+    found = findings(tree)
+    assert sorted((each.check, each.key) for each in found) == sorted(FAULTS[name].wanted)
+    assert all(each.file and each.found and each.wanted and each.clause and each.fix for each in found)
+    assert all(each.official in ("accepts", "rejects", "crashes") for each in found)
+    assert all(each.severity is Severity.ERROR for each in found if not {each.check, each.key} & WARNS)
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_what_the_rules_allow_has_no_finding(tree: Path, name: str) -> None:
+    ALLOWED[name](tree)
+    assert findings(tree) == []
+
+
+def test_the_table_is_long_enough_and_names_every_fault_once() -> None:
+    assert len(FAULTS) >= 60
+    assert all(mutation.wanted for mutation in FAULTS.values())
+
+
+def test_a_finding_names_the_line_at_fault(tree: Path) -> None:
+    FAULTS["qsl seed"].change(tree)
+    (found,) = findings(tree)
+    line = (tree / found.file).read_text().splitlines()[found.line - 1]
+    assert found.key in line
+    assert row_of(found) is not None
+
+
+WARNS = {
+    "loadgen-version",
+    "user-conf",
+    "system-name",
+    "system-collected",
+    "tokens-per-sample",
+    "times",
+    "rates",
+    "model_mapping",
+}
