@@ -11,7 +11,7 @@ from audit.evidence import CrossCheck, Evidence
 from audit.finding import Finding, Severity
 from loadgen_harness.errors import UnknownName
 from loadgen_harness.run import Run
-from loadgen_harness.types import Limits
+from loadgen_harness.types import Limits, TestMode
 
 TOGETHER = "inference_rules.adoc, System and framework must be consistent"
 SAME_CODE = "inference_rules.adoc, LoadGen Operation: the same code for both the accuracy and performance LoadGen modes"
@@ -62,7 +62,10 @@ def _sizes(evidence: Evidence, part: Part) -> tuple[str, ...]:
     limits = _limits(evidence)
     if limits is None or limits.performance_sample_count > limits.accuracy_sample_count:
         return ()
-    return ("qsl_reported_total_count", "effective_performance_sample_count")
+    variant, modes = evidence.benchmark.variant, (TestMode.PERFORMANCE, TestMode.ACCURACY)
+    totals = {variant(evidence.scenario, mode, "", evidence.round).total_count for mode in modes}
+    total = () if part.name == "accuracy" and len(totals) > 1 else ("qsl_reported_total_count",)
+    return (*total, "effective_performance_sample_count")
 
 
 def _limits(evidence: Evidence) -> Limits | None:

@@ -105,7 +105,8 @@ def headline(audited: Audited) -> str:
     counts = counted(audited.findings)
     spread = _spread(audited, rejecting or audited.findings)
     if not rejecting:
-        return f"PASS  {audited.path}: " + (f"{counts}{spread}" if counts else f"nothing to object to{spread}")
+        looked = f" in {len(audited.results)} results" if len(audited.results) > 1 else ""
+        return f"PASS  {audited.path}: " + (f"{counts}{spread}" if counts else f"nothing to object to{looked}")
     first = min(rejecting, key=lambda finding: SCOPES.index(catalogue.asked(finding.check).scope))
     why = f"{first.check}: {first.key} is {_cut(first.found)}, wanted {_cut(first.wanted)}"
     return f"FAIL  {audited.path}: {why}; {counts}{spread}"

@@ -99,6 +99,13 @@ def repeated(case: Case) -> Iterator[Finding]:
         yield _finding(case, "repeated", key, "one line", found=f"several, the last {case.log.get(key)}")
 
 
+def positive(case: Case) -> Iterator[Finding]:
+    """The result is more than nothing."""
+    result = case.run.result
+    if case.timed and result and result.value <= 0:
+        yield _finding(case, "rates", result.key, "more than 0")
+
+
 def rising(case: Case) -> Iterator[Finding]:
     """Least, percentiles and most never fall, and the mean lies between."""
     for family in FAMILIES:
@@ -273,6 +280,7 @@ def _finding(case: Case, check: str, key: str, wanted: str, **more: object) -> F
 
 CHECKS: tuple[Check, ...] = (
     repeated,
+    positive,
     rising,
     means,
     single_stream,

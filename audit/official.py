@@ -134,6 +134,7 @@ RUNS: tuple[Row, ...] = (
     Row("token-latencies", ACCEPTS, "whisper is not among the token benchmarks", file="/whisper/"),
     Row("token-latencies", REJECTS, "llm_check wants requested_use_token_latencies"),
     Row("equal-issue", ACCEPTS, "equal_issue_check asks for the wrong value of the setting"),
+    Row("rates", REJECTS, "a result of 0 counts as none", found=r"^0(\.0)?$", part="performance"),
     *_unread("mode audit-config audit-settings", "test mode and audit.config are not read"),
     *_unread("duration", "the setting is read, not how long the run lasted"),
     *_unread("query-count percentile locked-setting", "not read in scenarios with early stopping"),

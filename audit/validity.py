@@ -113,7 +113,7 @@ def audit_settings(case: Case) -> Iterator[Finding]:
             yield case.finding(
                 "audit-settings",
                 f"effective_{key}",
-                f"{wanted:.0f}",
+                str(int(wanted)),
                 clause=f"compliance test {case.claim.test}"
                 if case.claim.test
                 else "inference_rules.adoc, LoadGen Operation",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -17,6 +18,10 @@ from loadgen_harness.inside import Damaged
 CHUNK = 1 << 20
 ENTRY = 256 << 20  # characters of one entry: a segmented volume of 3D-UNet takes up to 200 million in hexadecimal
 LOOSE = 8 << 20  # of an entry that goes on past this, a single string may
+_PLAIN = re.compile(
+    r'\{ "seq_id" : ([0-9]{1,20}), "qsl_idx" : ([0-9]{1,20}), "data" : "([0-9A-F]*)"'
+    r'(?:, "token_count" : ([0-9]{1,20}))? \},\n(?=\{)'
+)
 _GAP = " \t\r\n"
 _MARGIN = 16  # an error this near to the end of what has been read may go away with more of it
 
@@ -39,6 +44,7 @@ def entries(file: BinaryIO) -> Iterator[Response]:
         return
     text.expect("[")
     while (mark := text.next()) == "{":
+        yield from text.plain()
         yield response(text.value())
         if text.next() == ",":
             text.expect(",")
@@ -112,6 +118,14 @@ class _Text:
             self.line += self.window.count("\n", self.at, end)
             self.at = end
             return value
+
+    def plain(self) -> Iterator[Response]:
+        """Entries in LoadGen's own form that are followed by another one: quicker than as JSON."""
+        while (found := _PLAIN.match(self.window, self.at)) and not len(found[3]) % 2:
+            self.at = found.end()
+            self.line += 1
+            count = None if found[4] is None else int(found[4])
+            yield Response(int(found[1]), int(found[2]), bytes.fromhex(found[3]), None, count)
 
     def incomplete(self, error: ValueError) -> None:
         """Read more of a value that stops at the end of the window; raises Damaged for any other fault."""

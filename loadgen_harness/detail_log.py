@@ -24,7 +24,7 @@ KEYS = 1_000  # LoadGen knows about 150
 HELD = 8 << 20  # bytes of last lines, without the set
 _SET = b"loaded_qsl_set"  # the one value that may be huge
 _PREFIX = PREFIX.encode()
-_HEAD, _VALUE = b':::MLLOG {"key": "', b'", "value": '
+_HEAD = b':::MLLOG {"key": "'
 _BETWEEN = b"}}\n" + _HEAD
 _NEWLINE = ord("\n")
 _KEY = re.compile(rb'[^"\\\x00-\x1f]{0,200}')
@@ -191,7 +191,7 @@ def _split(data: bytes) -> tuple[list[bytes], list[bytes]]:
     if not (data.startswith(_HEAD) and data.endswith(b"}}\n")):
         return [], []
     parts = data[len(_HEAD) : -3].split(_BETWEEN)
-    return parts, [part.partition(_VALUE)[0] for part in parts]
+    return parts, [part.partition(b'"')[0] for part in parts]
 
 
 def _whole(part: bytes) -> bytes:

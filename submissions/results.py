@@ -11,7 +11,7 @@ from audit.case import Case, Claim
 from audit.finding import Finding, Severity
 from loadgen_harness.run import Run
 from loadgen_harness.types import Limits, Scenario, TestMode
-from submissions import endpoint, inferred, layout, proofs, structure
+from submissions import endpoint, inferred, layout, powered, proofs, structure
 from submissions.structure import GUIDE, error
 from submissions.subject import Subject
 from submissions.system import MEASUREMENTS
@@ -176,6 +176,7 @@ def _power(subject: Subject) -> Iterator[Finding]:
     for extra in sorted(set(place.power.iterdir()) - set(wanted)):
         what = ("file", "present", "absent")
         yield error("power", subject.name(extra), what, f"{clause}, exact list", "remove it")
+    yield from powered.check(subject)
 
 
 def _latency(key: str) -> str:

@@ -50,7 +50,7 @@ def judge(subject: Subject, runs: Runs) -> Report:
     """Compare speeds within pairs, and every answer with the accuracy run's under the round's seeds."""
     numbers = range(1, subject.runs + 1)
     pairs = [(runs[numbered(OFFICIAL, number)], runs[numbered(OTHER, number)]) for number in numbers]
-    found = speed.ratios(pairs)
+    found = speed.ratios(pairs, (speed.QUARTER, speed.HALF))  # a system that is surprised is so by most queries
     rows = [at_most(name, each, accused=speed.MATERIAL, cleared=speed.SIMILAR) for name, each in found.items()]
     fix = "Ask what the system knows of the round's seeds, schedule or sample order, and remove it."
     findings = faults(AUDIT, rows, clause=SPEED_CLAUSE, wanted="the speed under other seeds", fix=fix)

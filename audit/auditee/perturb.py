@@ -21,10 +21,15 @@ CLAUSE = f"{GUIDELINES}, Rule Violation"
 OWN, BROKEN = "own", "broken"
 WORSE = "a clearly worse accuracy"
 UNCHANGED = 0.5  # of the answers: shuffled weights change nearly all of them; where fewer stay, the break was too mild
-WORDS = {
-    Ruling.PASS: "the system runs the model: broken, it is as fast and clearly worse",
-    Ruling.OPEN: "undecided whether the system runs the model",
-    Ruling.FAIL: "the system does not answer a broken model as it should",
+ACCURACY = {
+    Ruling.PASS: "the system runs the model, which broken is clearly worse",
+    Ruling.OPEN: "the break was too mild to tell whether the system runs the model",
+    Ruling.FAIL: "the system does not run the model, which broken answers as before",
+}
+SPEED = {
+    Ruling.PASS: "and as fast",
+    Ruling.OPEN: "but whether it is as fast is undecided",
+    Ruling.FAIL: "but its speed is another",
 }
 
 
@@ -50,8 +55,9 @@ def judge(subject: Subject, runs: Runs, model: Broken) -> Report:
     fix = "Ask what in the system depends on weights (Inference Rules, Benchmark detection is not allowed)."
     findings = faults(AUDIT, rows, clause=CLAUSE, wanted="a speed like the intact model's", fix=fix)
     ruling, more = _accuracy(subject, runs[f"accuracy-{OWN}"], runs[f"accuracy-{BROKEN}"], model)
-    overall = gravest([ruling, *(row.ruling for row in rows)])
-    return Report(AUDIT, overall, f"{WORDS[overall]} ({model.said})", tuple(rows), (*more, *findings))
+    timed = gravest(row.ruling for row in rows)
+    sentence = f"{ACCURACY[ruling]}, {SPEED[timed]} ({model.said})"
+    return Report(AUDIT, gravest([ruling, timed]), sentence, tuple(rows), (*more, *findings))
 
 
 def _accuracy(subject: Subject, own: Run, broken: Run, model: Broken) -> tuple[Ruling, list[Finding]]:

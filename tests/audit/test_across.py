@@ -13,7 +13,7 @@ from audit.across import CHECKS, check
 from audit.finding import Finding, Severity
 from loadgen_harness import rounds
 from loadgen_harness.run import Run
-from loadgen_harness.types import Metric
+from loadgen_harness.types import Metric, Variant
 from tests.audit import evidences, folders
 from tests.audit.evidences import evidence
 
@@ -72,6 +72,15 @@ def test_tasks_with_other_data_for_performance_are_not_held_to_one_size(tmp_path
     tables = {"name": "tiny", "seeds": folders.SEEDS, "benchmarks": {"toy": toy}}
     made = evidence(tmp_path, {"accuracy": {"qsl_reported_total_count": 9}}, round=rounds.parse(tables))
     assert list(check(made)) == []
+
+
+def test_nor_are_tasks_whose_accuracy_has_more_data(tmp_path: Path) -> None:
+    variants = {"": Variant("toy-model", total_count=10), "AccuracyOnly": Variant("toy-model", total_count=99)}
+    toy = replace(folders.benchmark(), variants=variants)
+    made = evidence(tmp_path, {"accuracy": {"qsl_reported_total_count": 99}}, benchmark=toy)
+    assert list(check(made)) == []
+    other = evidence(tmp_path / "test", {"TEST01": {"qsl_reported_total_count": 99}}, benchmark=toy)
+    assert found(list(check(other))) == [("same-data", "qsl_reported_total_count")]
 
 
 def own(run: Run, **meta: Any) -> Run:

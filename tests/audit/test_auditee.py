@@ -178,14 +178,29 @@ def test_speeds_are_those_of_the_fastest_quarter(tmp_path: Path) -> None:
     table["started"] = table["issued"]
     table["done"] = table["computed"] = table["issued"] + np.array([2, 2, 50, 60, 70, 80, 90, 95]) * MS
     for scenario, name, speeds in (
-        ("SingleStream", speed.LATENCY, 1 / 0.038),  # between the second, 2 ms, and the third, 50 ms
-        ("Offline", speed.COMPUTE, 2 / 0.038),  # two samples to a batch
+        ("SingleStream", speed.at(speed.LATENCY), 1 / 0.038),  # between the second, 2 ms, and the third, 50 ms
+        ("Offline", speed.at(speed.COMPUTE), 2 / 0.038),  # two samples to a batch
     ):
         run = folders.own(folders.write(tmp_path / scenario, folders.performance(scenario)), table)
         assert speed.figures(run) == {name: pytest.approx(speeds)}
     table["first_token"], table["tokens"] = table["issued"] + MS, 11
     run = folders.own(folders.write(tmp_path / "talk", folders.talking()), table)
-    assert speed.figures(run) == {speed.TTFT: pytest.approx(1000), speed.TPOT: pytest.approx(10 / 0.037)}
+    assert speed.figures(run) == {
+        speed.at(speed.TTFT): pytest.approx(1000),
+        speed.at(speed.TPOT): pytest.approx(10 / 0.037),
+    }
+
+
+def test_runs_with_no_speed_in_common_are_not_passed(tmp_path: Path) -> None:
+    table = np.zeros(4, DTYPE)
+    table["issued"], table["batch"] = 1 + np.arange(4) * MS, 1
+    table["done"] = table["computed"] = table["issued"] + MS
+    runs = [
+        folders.own(folders.write(tmp_path / scenario, folders.performance(scenario)), table)
+        for scenario in ("SingleStream", "Offline")
+    ]
+    with pytest.raises(BadInput, match="no speed in common"):
+        speed.ratios([(runs[0], runs[1]), (runs[1], runs[0])])
 
 
 def test_pairs_are_interleaved_and_named(tmp_path: Path) -> None:
@@ -259,9 +274,14 @@ CASES = [
         "early_stopping_latency_ss",
     ),
     ("cache", HONEST, Ruling.PASS, ""),
-    ("cache", System(quick_if(lambda spec: "performance_issue_same" in spec.overrides)), Ruling.FAIL, speed.LATENCY),
+    (
+        "cache",
+        System(quick_if(lambda spec: "performance_issue_same" in spec.overrides)),
+        Ruling.FAIL,
+        speed.at(speed.LATENCY),
+    ),
     ("order", HONEST, Ruling.PASS, ""),
-    ("order", System(quick_if(lambda spec: not spec.seed)), Ruling.FAIL, speed.LATENCY),
+    ("order", System(quick_if(lambda spec: not spec.seed)), Ruling.FAIL, speed.at(speed.LATENCY)),
     (
         "order",
         System(noisy, lambda spec, index: (garbled if spec.seed else number)(spec, index)),
@@ -277,7 +297,7 @@ CASES = [
     ("order", System(noisy, lambda spec, index: b""), Ruling.FAIL, order.UNSCORED),
     ("perturb", HONEST, Ruling.PASS, ""),
     ("perturb", System(noisy, number), Ruling.FAIL, "accuracy"),
-    ("perturb", System(quick_if(lambda spec: bool(spec.model)), run_by_model), Ruling.FAIL, speed.LATENCY),
+    ("perturb", System(quick_if(lambda spec: bool(spec.model)), run_by_model), Ruling.FAIL, speed.at(speed.LATENCY)),
 ]
 
 

@@ -30,7 +30,7 @@ def test_unique_and_same_samples(tmp_path: Path, claimed: Run, capsys: pytest.Ca
     args = Namespace(run=claimed.path, output=tmp_path / "audit", runs=2, format="text")
     assert auditees.cache(args) in (0, 2)  # two pairs of a tenth of a second may be too few, but accuse nobody
     said = capsys.readouterr().out
-    assert speed.LATENCY in said
+    assert speed.at(speed.LATENCY) in said
     for which, distinct in (("same", 1), ("unique", 48)):
         samples = Run(args.output / f"{which}-01").samples
         assert samples is not None

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 
 import pytest
 
-from audit.auditee import statistics
+from audit.auditee import reproduce, speed, statistics
+from audit.auditee.report import Ruling, at_most, between
 from loadgen_harness.errors import BadInput
+from loadgen_harness.run import Result
+
+RESULT = Result("Samples/s", 100.0, "samples/s", "result_samples_per_second")
 
 
 @pytest.mark.parametrize(("freedom", "t"), [(1, 12.706), (2, 4.303), (3, 3.182), (5, 2.571), (10, 2.228), (30, 2.042)])
@@ -61,3 +66,23 @@ def test_needed_is_the_first_number_that_decides(one_more: bool) -> None:
 
 def test_no_repetition_decides_what_a_single_run_cannot_show() -> None:
     assert statistics.needed(0.05, 0.05, one_more=True) is None
+
+
+@pytest.mark.parametrize("pairs", [3, 5])
+@pytest.mark.parametrize("spread", [0.005, 0.02, 0.1, 0.5])
+def test_honest_systems_are_accused_in_less_than_one_audit_of_twenty(spread: float, pairs: int) -> None:
+    """2,000 audits of a system whose runs differ by chance alone, the claimed one included."""
+    draw = random.Random(f"{spread} {pairs}")
+    accused: Counter[str] = Counter()
+    for _ in range(2000):
+        claimed, *speeds = (math.exp(draw.gauss(0, spread)) for _ in range(pairs + 1))
+        repeated = reproduce.compared([each / claimed for each in speeds], RESULT, 0.02)
+        found = statistics.ratio([math.exp(draw.gauss(0, spread) - draw.gauss(0, spread)) for _ in range(pairs)])
+        rows = {
+            "reproduce": repeated,
+            "cache": at_most("", found, accused=speed.SIMILAR, cleared=speed.SIMILAR),
+            "order": at_most("", found, accused=speed.MATERIAL, cleared=speed.SIMILAR),
+            "perturb": between("", found, 1 / speed.SIMILAR, speed.SIMILAR),
+        }
+        accused.update(audit for audit, row in rows.items() if row.ruling is Ruling.FAIL)
+    assert all(count <= 100 for count in accused.values()), accused

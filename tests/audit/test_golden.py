@@ -126,6 +126,18 @@ def test_another_mode_in_the_place_of_a_performance_run_is_found(tree: Path, tmp
     assert {finding.check for finding in judge(folder, "Offline")} == {"mode"}
 
 
+def test_a_second_line_of_the_same_figure_is_found(tree: Path, tmp_path: Path) -> None:
+    """In LoadGen's own words, so that nothing but its being there twice is odd."""
+    source, target = tree / "Offline" / PERFORMANCE, tmp_path / "run"
+    target.mkdir()
+    lines = (source / "mlperf_log_detail.txt").read_text().splitlines()
+    (again,) = (line for line in lines if '"result_samples_per_second"' in line)
+    (target / "mlperf_log_detail.txt").write_text("\n".join([*lines, again, ""]))
+    assert Run(target).repeated == {"result_samples_per_second"}
+    assert [(f.check, f.key) for f in judge(target, "Offline")] == [("repeated", "result_samples_per_second")]
+    assert Run(source).repeated == frozenset()
+
+
 def test_a_run_in_the_wrong_place_is_found(tree: Path) -> None:
     found = {finding.check for finding in judge(tree / "SingleStream" / PERFORMANCE, "Server")}
     assert "scenario" in found

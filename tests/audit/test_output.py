@@ -59,7 +59,7 @@ class TestText:
 
     def test_the_first_line_says_pass(self) -> None:
         assert text.plain([GOOD]).splitlines()[0] == "PASS  tree: 1 note in 1 of 2 results"
-        assert headline(audited()) == "PASS  tree: nothing to object to in 0 of 2 results"
+        assert headline(audited()) == "PASS  tree: nothing to object to in 2 results"
 
     def test_of_several_paths_the_first_line_counts(self) -> None:
         assert text.plain([BAD, GOOD]).splitlines()[0] == "FAIL  1 of 2 audited"

@@ -202,6 +202,8 @@ TEST01 = [
     Case("TEST01", "first invalid, then valid", altered(of_test01(), twice("result_validity", "INVALID")), False),
     Case("TEST01", "no detail log", altered(of_test01(), lacking("reference", DETAIL)), False),
     Case("TEST01", "other second byte", of_test01([response(5, b"\0\1\xa0\x40")]), clause=MATCH),
+    Case("TEST01", "minus nought as float32", of_test01([response(0, b"\0\0\0\x80")]), clause=MATCH,
+         options=("--dtype", "float32")),
     Case("TEST01", "an unknown sample", of_test01([*ENTRIES[2:4], response(99, b"1234")]), clause=MATCH),
     Case("TEST01", "first valid, then invalid",
          altered(of_test01(result_validity="INVALID"), twice("result_validity", "VALID")), clause=RULES),

@@ -143,7 +143,12 @@ FILES: dict[str, Mutation] = {
             *(write(SINGLE / "performance" / name, "x") for name in (*(f"power/{each}" for each in POWER[:4]),)),
             *(write(SINGLE / "performance" / name, "x") for name in (f"{RUN[12:]}/spl.txt", "ranging/spl.txt")),
         ),
-        (*one("power", "file"), *one("power-window", "Time")),
+        (
+            *(("power", "file"),) * 3,
+            *one("power", "ranging"),
+            *one("power", "testing"),
+            *one("power-window", "Time"),
+        ),
     ),
 }
 TEXTS: dict[str, Mutation] = {

@@ -200,6 +200,9 @@ FIGURES: dict[str, Mutation] = {
             *one("rates", "result_max_latency_ns"),
         ),
     ),
+    "a result of 0": Mutation(
+        both(OPEN / RUN, result_samples_per_second=0.0), one("rates", "result_samples_per_second")
+    ),
     "a second, better result": Mutation(
         line(OPEN / RUN, "result_samples_per_second", 48.0759), one("repeated", "result_samples_per_second")
     ),

@@ -9,6 +9,7 @@ import pytest
 
 from loadgen_harness.errors import BadInput
 from submissions.check import official
+from submissions.official import OfficialVerdict, official_old
 from submissions.truncate import truncate
 from tests.submissions import trees
 
@@ -29,6 +30,30 @@ def test_accepts_the_closed_tree(shared: Path, checkout: Path, tmp_path: Path) -
     assert any("submission looks OK" in line for line in verdict.reasons)
 
 
+def test_the_old_checker_accepts_the_closed_tree_too(shared: Path, checkout: Path, tmp_path: Path) -> None:
+    tree = trees.closed(shared, tmp_path / "runs", tmp_path / "tree")
+    truncate(tree, tmp_path / "backup")
+    verdict = official_old(tree, checkout, "v6.1")
+    assert verdict is not None and verdict.word == "accepts" and verdict.results == 3
+
+
+def test_a_checkout_without_the_old_checker_gives_no_verdict(tmp_path: Path) -> None:
+    assert official_old(tmp_path, tmp_path, "v6.1") is None
+
+
+@pytest.mark.parametrize(
+    ("output", "word"),
+    [
+        ("INFO SUMMARY: submission looks OK", "accepts"),
+        ("ERROR SUMMARY: submission has errors", "rejects"),
+        ("TypeError: 'NoneType' object is not subscriptable", "crashes"),
+        ("", "crashes"),
+    ],
+)
+def test_the_word_is_read_from_its_summary(output: str, word: str) -> None:
+    assert OfficialVerdict(False, 0, (), output).word == word
+
+
 def test_accepts_the_open_tree(shared: Path, checkout: Path, tmp_path: Path) -> None:
     tree = trees.opened(shared, tmp_path / "runs", tmp_path / "tree")
     truncate(tree, tmp_path / "backup")
@@ -45,7 +70,7 @@ def test_rejects_an_untruncated_tree_and_says_why(shared: Path, checkout: Path, 
 
 def test_an_empty_tree_does_not_pass(checkout: Path, tmp_path: Path) -> None:
     verdict = official(tmp_path, checkout, "v6.1")
-    assert not verdict.passed and verdict.results == 0
+    assert not verdict.passed and verdict.results == 0 and verdict.word == "accepts"  # it calls an empty tree OK
 
 
 def test_a_folder_without_the_checker_is_refused(tmp_path: Path) -> None:
