@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from audit import accuracy, rules, runtime, tax
+from audit import accuracy, across, rules, runtime, tax
 from audit.case import Case, Claim
+from audit.evidence import Evidence
 from audit.finding import Finding, Severity
 from audit.verdict import Verdict
 from loadgen_harness import registry, rounds
@@ -183,6 +184,24 @@ def _findings(
     for audited, verdict in compliance.values():
         yield from findings_of(audited)
         yield from verdict.findings
+    yield from across.check(evidence_of(run, own, {name: audited for name, (audited, _) in compliance.items()}))
+
+
+def evidence_of(run: Run, own: Run | None, tests: Mapping[str, Run]) -> Evidence:
+    """The runs of one result of a campaign, for the checks across them."""
+    benchmark, round_ = _named(run)
+    conf = run.file("user.conf")
+    return Evidence(
+        benchmark=benchmark,
+        scenario=run_scenario(run),
+        round=round_,
+        division=Division(run.spec["division"]),
+        root=run.path.parent,
+        performance=run,
+        accuracy=own,
+        tests=tests,
+        files={"user.conf": conf} if conf.is_file() else {},
+    )
 
 
 def findings_of(run: Run, claim: Claim | None = None, *, round_: Round | None = None) -> Iterator[Finding]:

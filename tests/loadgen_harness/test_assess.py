@@ -1,20 +1,23 @@
-"""The energy of a campaign's table: joules in all, per sample and per token."""
+"""What a campaign's runs amount to: energy in all, per sample and per token, and checks across the runs of a result."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from loadgen_harness.assess import Assessment
+from audit import across
+from loadgen_harness.assess import Assessment, evidence_of
 from loadgen_harness.campaign import Outcome
 from loadgen_harness.plan import Job
 from loadgen_harness.run import Run
+from loadgen_harness.types import Scenario
 from submissions.record import RunResult
 from tests.fakes import tiny
 from tests.power.folders import BEGIN, METER, steady, write_log, write_power
-from tests.submissions.folders import DIGITS
+from tests.submissions.folders import DIGITS, Made, make
 
 END = BEGIN + 2.0
 
@@ -42,3 +45,15 @@ def test_no_tokens_and_no_meter(tmp_path: Path) -> None:
     assert (
         Assessment(Outcome(Job("k", tiny(tmp_path), 1.0), run), RunResult(run, DIGITS), None, "", {}).energy_cells == ()
     )
+
+
+def test_runs_of_one_result_are_held_against_each_other(tmp_path: Path) -> None:
+    """Another model in the accuracy run than in the performance run."""
+    performance = make(tmp_path / "performance", Made(Scenario.SINGLE_STREAM, 200, 2.0))
+    accuracy = make(tmp_path / "accuracy", Made(Scenario.SINGLE_STREAM, 200, 2.0, mode="AccuracyOnly"))
+    before = list(across.check(evidence_of(performance, accuracy, {})))
+    record = accuracy.file("run.json")
+    record.write_text(json.dumps({**accuracy.meta, "model_sha256": "34" * 32}))
+    after = across.check(evidence_of(performance, Run(accuracy.path), {}))
+    [found] = [finding for finding in after if finding not in before]
+    assert (found.check, found.key, found.file) == ("same-system", "model_sha256", "accuracy/run.json")
