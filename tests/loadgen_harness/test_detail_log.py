@@ -94,7 +94,6 @@ DAMAGED = {
     "torn into the next": TORN + GOOD,
     "two in one": GOOD + GOOD,
     "nul": GOOD.replace("loadgen.cc", "load\0gen"),
-    "no value": GOOD.replace('"value": 1, ', ""),
     "torn in its key": GOOD.replace('a", "value": 1', ""),
     "no record": "hello",
     "prefix alone": ":::MLLOG ",
