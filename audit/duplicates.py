@@ -67,7 +67,7 @@ def _allowed(first: Logged, second: Logged) -> bool:
     if first.part != second.part:
         return False
     one, other = first.evidence, second.evidence
-    if one.system_name != other.system_name:
+    if (one.submitter, one.system_name) != (other.submitter, other.system_name):
         return False
     if one.division != other.division:  # a closed result may be entered in the open division too
         return one.scenario == other.scenario

@@ -30,6 +30,7 @@ class Evidence:
     accuracy: Run | None = None
     tests: Mapping[str, Run] = field(default_factory=dict)  # TEST01 -> its performance run
     test_accuracy: Mapping[str, Run] = field(default_factory=dict)  # TEST01 -> its accuracy folder
+    submitter: str = ""
     system_name: str = ""
     system: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)

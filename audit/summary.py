@@ -13,6 +13,7 @@ from loadgen_harness.run import Run
 MOST_BYTES = 1_000_000
 SECTION = "Test Parameters Used"
 PARAMETER = re.compile(r"([a-z_]{1,60})(?: \((ms|ns)\))?\s*:\s*(\S{1,40})\s*")
+HEADLINE = re.compile(r"(\d{1,3}(?:\.\d+)?)th percentile latency \(ns\)\s*:\s*(\d{1,19})")
 HUNDREDTHS = 0.0051  # the summary states some rates with two places
 DIGITS = 1e-5  # and others with six digits
 COUNTED = ("num_errors", "num_warnings")
@@ -40,6 +41,28 @@ def errors(case: Case) -> Iterator[Finding]:
     if case.run.syntax == "mllog" and said is not None and bool(said) != bool(case.run.error_count):
         more = {"file": SUMMARY, "found": said, "clause": CLAUSE, "fix": FIX}
         yield case.finding("summary", "errors", case.run.error_count, **more)
+
+
+def headline(case: Case) -> Iterator[Finding]:
+    """A performance summary has a verdict, and its first figure is the detail log's percentile or estimate of it."""
+    if case.run.syntax != "mllog" or case.run.mode != "PerformanceOnly" or not case.run.summary:
+        return
+    more = {"file": SUMMARY, "clause": CLAUSE, "fix": FIX}
+    if "result_validity" not in case.run.summary and "result_validity" in case.log:
+        yield case.finding("summary", "Result is", case.log["result_validity"], found="missing", **more)
+    lines = lines_of(case.run)
+    for at, match in enumerate(map(HEADLINE.fullmatch, lines), start=1):
+        known = [case.log[key] for key in _headlines(case, match[1]) if key in case.log] if match else []
+        if match and known and int(match[2]) not in known:
+            wanted = " or ".join(dict.fromkeys(map(str, known)))
+            yield case.finding("summary", match[0].partition(":")[0].strip(), wanted, found=match[2], line=at, **more)
+
+
+def _headlines(case: Case, percent: str) -> tuple[str, ...]:
+    """Keys of the detail log that the first figure may repeat: of samples, of queries, or LoadGen's estimate."""
+    name = f"result_{float(percent):.2f}_percentile"
+    estimate = {"SingleStream": "early_stopping_latency_ss", "MultiStream": "early_stopping_latency_ms"}
+    return f"{name}_latency_ns", f"{name}_per_query_latency_ns", estimate.get(case.run.scenario, "")
 
 
 def parameters(lines: list[str]) -> Mapping[str, int | float | str]:
@@ -84,4 +107,4 @@ def _same(said: Any, value: Any) -> bool:
     return str(said).replace(" ", "") == str(value).replace(" ", "")
 
 
-CHECKS: tuple[Check, ...] = (agrees, errors)
+CHECKS: tuple[Check, ...] = (agrees, errors, headline)

@@ -97,6 +97,8 @@ def model_of(subject: Subject) -> Path:
 
 def made(subject: Subject, plan: Plan, form: str = TEXT) -> Runs:
     """The runs of a plan, with progress for people; those that stand finished in its folder are kept."""
+    if (subject.output / "run.json").exists():
+        raise BadInput(f"{subject.output} is a run itself: choose another --output.")
     jobs = {name: Job(name, spec, USUAL_S) for name, spec in plan.items()}
     stale = [job.key for job in jobs.values() if campaign.finished(job) and not campaign.matches(job)]
     if stale:

@@ -85,6 +85,10 @@ def accuracy(args: argparse.Namespace) -> int:
     """An official benchmark's metric from an accuracy log, in the form of accuracy.txt, against the round's targets."""
     from audit import metrics
 
+    if args.output is not None and args.output.exists():
+        raise BadInput(
+            f"{args.output} is there already, perhaps with its hash line: name another file or move it away."
+        )
     scores, written = metrics.accuracy_text(args.log, args.benchmark, args.data)
     round_ = rounds.load(args.round or rounds.official()[-1])
     found: list[Finding] = []

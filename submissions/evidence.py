@@ -30,6 +30,7 @@ def evidence(subject: Subject) -> Evidence:
         accuracy=subject.run(place.accuracy),
         tests={name: run for name, run in audited.items() if run},
         test_accuracy={name: Run(logs.path, subject.tree) for name, logs in kept.items()},
+        submitter=place.home.submitter,
         system_name=place.system,
         system=subject.system,
         files={name: path for name, path in files.items() if subject.readable(path)},

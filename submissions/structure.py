@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -118,8 +119,18 @@ def _oddity(path: Path) -> tuple[str, str, str] | None:
         return "a blank in the name", "names without blanks", "rename it"
     if path.name in LEFT_OVERS or path.name.endswith(".partial"):
         return "a left-over", "no left-overs", "remove it"
+    try:
+        return _content(path)
+    except OSError as reason:
+        return f"unreadable ({reason.strerror})", "what everybody may read", "chmod -R a+rX it"
+
+
+def _content(path: Path) -> tuple[str, str, str] | None:
+    """What is wrong with a folder or file itself; raises OSError where it cannot be looked at."""
     if path.is_dir():
         return None if any(path.iterdir()) else ("an empty folder", "files in it", "remove it")
+    if not os.access(path, os.R_OK):
+        return "unreadable", "what everybody may read", "chmod a+r it"
     if path.stat().st_size > MAX_BYTES:
         return f"{path.stat().st_size / 1e6:.0f} MB", "50 MB at most", "leave it out"
     return None

@@ -65,8 +65,8 @@ def verify(tree: Path, backup: Path) -> Iterator[Finding]:
 
 
 def recorded_hash(logs: layout.Logs) -> str:
-    """The hash line of accuracy.txt, empty without one."""
-    if not logs.accuracy_text.exists():
+    """The hash line of accuracy.txt, empty without one, or where the file may not be read."""
+    if not logs.accuracy_text.exists() or not os.access(logs.accuracy_text, os.R_OK):
         return ""
     with logs.accuracy_text.open("rb") as file:
         match = HASH.search(file.read(MOST_TEXT).decode("utf-8", errors="replace"))

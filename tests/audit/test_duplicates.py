@@ -48,6 +48,7 @@ def test_where_one_run_may_stand_twice(tmp_path: Path, kind: str) -> None:
 
 REFUSED: dict[str, Callable[[Evidence], Evidence]] = {
     "another system": lambda made: replace(made, system_name="toy_8x"),
+    "another submitter": lambda made: replace(made, submitter="Bcme"),
     "another benchmark": lambda made: replace(made, benchmark=replace(made.benchmark, name="talk")),
     "another scenario of the same kind": lambda made: replace(made, scenario=Scenario.INTERACTIVE),
 }

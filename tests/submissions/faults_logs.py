@@ -188,6 +188,17 @@ FIGURES: dict[str, Mutation] = {
     "faster in both logs": Mutation(
         both(OPEN / RUN, result_samples_per_second=4807.58), one("consistency", "result_samples_per_second")
     ),
+    "first figure of the summary": Mutation(
+        edit(
+            SINGLE / RUN / SUMMARY,
+            "90.0th percentile latency (ns) : 20332790",
+            "90.0th percentile latency (ns) : 10332790",
+        ),
+        one("summary", "90.0th percentile latency (ns)"),
+    ),
+    "summary without a verdict": Mutation(
+        edit(SINGLE / RUN / SUMMARY, "Result is : VALID", ""), one("summary", "Result is")
+    ),
     "faster in the summary alone": Mutation(
         summary(OPEN / RUN, result_samples_per_second=4807.58), one("summary", "result_samples_per_second")
     ),
