@@ -8,6 +8,7 @@ from typing import Any
 
 from audit.case import SUMMARY, Case, Check
 from audit.finding import Finding
+from loadgen_harness.plain_log import number
 from loadgen_harness.run import Run
 
 MOST_BYTES = 1_000_000
@@ -78,16 +79,6 @@ def parameters(lines: list[str]) -> Mapping[str, int | float | str]:
 def lines_of(run: Run) -> list[str]:
     """The lines of a run's summary, none where it cannot be read."""
     return [line.strip() for line in run.read(SUMMARY, MOST_BYTES).decode("utf-8", errors="replace").split("\n")]
-
-
-def number(text: str) -> int | float | str:
-    """A number where the text is one."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 def _line(lines: list[str], said: Any) -> int:
