@@ -17,10 +17,12 @@ def digest(model: Path | None, assets: Sequence[str] = ()) -> str:
     """
     if model is None:
         return ""
+    from benchmarks._data import fetch
+
     files = sorted(set(_files(model, assets)))
     if len(files) == 1:
-        return _sha256(files[0])
-    lines = "".join(f"{path.name} {_sha256(path)}\n" for path in files)
+        return fetch.digest(files[0])
+    lines = "".join(f"{path.name} {fetch.digest(path)}\n" for path in files)
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
@@ -41,8 +43,3 @@ def _files(model: Path, assets: Sequence[str]) -> Iterator[Path]:
 def _below(folder: Path) -> Iterator[Path]:
     """Every file of a folder but hidden ones, such as the record that an asset is complete."""
     return (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,16 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("no ../shared folder with reference material beside this checkout")
     return folder
+
+
+@pytest.fixture
+def tree(shared: Path, tmp_path: Path) -> Path:
+    """A copy of the golden tree that may be changed; the official checker accepts it."""
+    copy = tmp_path / "tree"
+    shutil.copytree(shared / "golden-v6.1", copy)
+    for path in (copy, *copy.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return copy
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import importlib
 import json
 import os
 import re
-import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -31,16 +30,6 @@ def lgh(*arguments: str | Path) -> int:
         args = cli.parse(["lgh", *map(str, arguments)])
         code: int = getattr(importlib.import_module(f"loadgen_harness.{args.module}"), args.function)(args)
     return code
-
-
-@pytest.fixture
-def tree(shared: Path, tmp_path: Path) -> Path:
-    """A copy of the good tree; the official checker accepts it."""
-    copy = tmp_path / "tree"
-    shutil.copytree(shared / "golden-v6.1", copy)
-    for path in (copy, *copy.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    return copy
 
 
 @pytest.fixture
