@@ -187,9 +187,9 @@ def hooks(meters: Sequence[str]) -> list[Hook]:
     names = [best_meter() if name == "auto" else name for name in meters if name]
     if not names:
         return []
-    from power import session
+    from power import recorder
 
-    return [session.record(names)]
+    return [recorder.record(names)]
 
 
 def best_meter() -> str:

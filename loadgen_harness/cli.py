@@ -12,7 +12,7 @@ from typing import NoReturn
 from absl import app, flags, logging
 from absl.flags import argparse_flags
 
-from loadgen_harness import cli_audit, rounds
+from loadgen_harness import cli_audit, cli_power, rounds
 from loadgen_harness.cli_audit import add_verb as _verb
 from loadgen_harness.errors import BadInput, SuiteError, UnknownName
 
@@ -160,6 +160,10 @@ def build() -> argparse.ArgumentParser:
         _check,
         _submit,
         _report,
+        _energy,
+        _label,
+        _power_session,
+        _maxq,
     ):
         add(verbs)
     return parser
@@ -302,3 +306,23 @@ def _report(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
     parser.add_argument("plan", type=Path)
     parser.add_argument("--campaign", type=Path, required=True)
     parser.add_argument("--output", type=Path, help="folder of the report (default: the campaign's)")
+
+
+def _energy(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    text = "The energy of runs with every derived figure, its formula and inputs: carbon, water, cost, stars."
+    cli_power.energy(_verb(verbs, "energy", "energetics.energy_", text))
+
+
+def _label(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    text = "An energy label (SVG, PNG) and the metadata of a model card."
+    cli_power.label(_verb(verbs, "label", "energetics.label", text))
+
+
+def _power_session(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    text = "An official MLPerf power session with MLCommons' own client and server, checked while a re-run is cheap."
+    cli_power.power_session(_verb(verbs, "power-session", "power_sessions.session", text))
+
+
+def _maxq(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    text = "The Pareto front of throughput against joules per sample over power caps, clocks and governors."
+    cli_power.maxq(_verb(verbs, "maxq", "maxq.maxq_", text))

@@ -7,7 +7,8 @@ from typing import Any, Literal, Protocol
 from loadgen_harness import registry
 from loadgen_harness.errors import BadInput, SuiteError
 
-Scope = Literal["board", "package", "memory", "node", "wall"]
+# accelerator boards, CPU packages, cores inside them, DRAM, the whole SoC platform (psys), the node's DC side, the wall
+Scope = Literal["board", "package", "core", "memory", "platform", "node", "wall"]
 
 
 class MeterFailed(SuiteError):
@@ -17,8 +18,10 @@ class MeterFailed(SuiteError):
 class PowerMeter(Protocol):
     """Says how many watts flow now; `available()` and a constructor without arguments complete the plug-in."""
 
-    scope: Scope  # what the watts cover: accelerator boards, CPU packages, DRAM, the node's DC side, the wall plug
-    uncertainty: float  # relative, of the energy: 0.05 is ± 5 %
+    scope: Scope
+    parts: tuple[str, ...]  # what the watts cover, so that a sum counts nothing twice: see power/combined.py
+    uncertainty: float  # relative, half the 95 % interval of the gain: 0.05 is ± 5 %
+    resolution: float  # the smallest step: joules of a counting meter, else watts; 0 where nobody states it
     estimated: bool  # modelled, not measured: shown as such and compared with nothing
     interval_s: float  # how often it is worth asking
     averaging_s: float  # watts() is the mean over about this long before the call
@@ -52,3 +55,10 @@ def load(name: str) -> Any:
     if reason:
         raise BadInput(reason)
     return meter
+
+
+class WatchingMeter(PowerMeter, Protocol):
+    """A meter that also knows why its device runs slower than it could; the sampler asks with every sample."""
+
+    def conditions(self) -> tuple[str, ...]:
+        """What holds now, in the vendor's words, such as `gpu/0: SW Thermal Slowdown`; raises MeterFailed."""

@@ -17,13 +17,13 @@ from loadgen_harness.run import Run
 from power.energy import findings, summarize
 from power.log import read
 from power.meter import MeterFailed
-from power.session import record
+from power.recorder import record
 from tests.power.folders import stamp, write_log
 
 ROOT = Path(__file__).parents[2]
 PARENT = """
 import sys, time, pathlib
-from power.session import record
+from power.recorder import record
 with record(["estimate"], idle_s=0.0)(pathlib.Path(sys.argv[1])):
     pathlib.Path(sys.argv[1], "inside").touch()
     time.sleep(60)
