@@ -77,8 +77,12 @@ CHECKS: Mapping[str, Asked] = {
     "cache": Asked(RERUN, "Is a repeated sample answered no faster than unique ones?"),
     "order": Asked(RERUN, "Do speed and answers stay the same under other seeds, in other order, in both modes?"),
     "accuracy": Asked(RESULT, "Does the accuracy reach the round's target and stay under its upper limit?"),
+    "accuracy-text": Asked(
+        RESULT, "Do the figures of accuracy.txt agree with each other and with the number of samples?"
+    ),
     "inferred": Asked(RESULT, "May an inferred result be inferred, and does LoadGen hold what it follows from?"),
     "compliance": Asked(RESULT, "Are the round's compliance tests there, and do they say that they passed?"),
+    "verdict-text": Asked(RESULT, "Does the verdict of a compliance test follow from the counts that stand above it?"),
     "TEST01": Asked(TEST, "Are sampled responses of a performance run those of the accuracy run, at the same speed?"),
     "TEST04": Asked(TEST, "Is one sample repeated no faster than the submission's mix of samples?"),
     "TEST06": Asked(TEST, "Do first token, end of sequence and token count of logged responses agree?"),
@@ -89,6 +93,7 @@ CHECKS: Mapping[str, Asked] = {
     "truncation": Asked(RESULT, "Is the accuracy log truncated, with the hash of the whole log beside it?"),
     "backup": Asked(RESULT, "Is the recorded hash that of the sealed whole log?"),
     "structure": Asked(RESULT, "Are all files of a result where the round's layout wants them?"),
+    "stray": Asked(RESULT, "Does nothing lie there that the layout does not name: further runs, notes, archives?"),
     "same-loadgen": Asked(RESULT, "Did the same LoadGen make every run of a result?"),
     "same-system": Asked(RESULT, "Are all runs of one system under test, machine, code and model?"),
     "same-data": Asked(RESULT, "Do all runs use the same sample library?"),

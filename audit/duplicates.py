@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 from audit.case import DETAIL
@@ -38,6 +40,20 @@ def check(evidences: Sequence[Evidence]) -> Iterator[Finding]:
             if before and id(second.run) not in told and not any(_allowed(each, second) for each in before):
                 told.add(id(second.run))
                 yield _finding(before[0], second)
+
+
+def between(evidences: Sequence[Evidence]) -> Iterator[tuple[Path, Finding]]:
+    """The root of a tree and a Finding for every run in it that appears in a tree before it."""
+    runs = [Logged(each, part, run) for each in evidences for part, run in each.runs()]
+    told: set[int] = set()
+    for group in _groups(runs):
+        for number, second in enumerate(group):
+            before = [each for each in group[:number] if each.evidence.root != second.evidence.root]
+            if before and id(second.run) not in told and not any(_allowed(each, second) for each in before):
+                told.add(id(second.run))
+                found = _finding(before[0], second)
+                first = before[0].evidence.root / before[0].evidence.name(before[0].run.file(DETAIL))
+                yield second.evidence.root, replace(found, found=f"the same run as {first}")
 
 
 def _groups(runs: list[Logged]) -> Iterator[list[Logged]]:

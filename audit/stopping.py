@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from audit.case import Case, Check
 from audit.figures import CLAUSE, FIX, LATENCY, QUERY, Family, points, queries
@@ -27,11 +28,27 @@ def estimates(case: Case) -> Iterator[Finding]:
     if case.run.scenario not in ESTIMATES or not case.timed or case.log.get("requested_use_token_latencies"):
         return
     keys, family = ESTIMATES[case.run.scenario]
+    if case.number(keys[0]) == 0:
+        return
     for faults in (_counted(case), _stated(case, keys), _between(case, keys[0], family)):
         first = next(faults, None)
         if first:
             yield first
             return
+
+
+def missing(case: Case) -> Iterator[Finding]:
+    """SingleStream, MultiStream: too few queries for an estimate, which LoadGen then writes as 0, are no result."""
+    keys, _ = ESTIMATES.get(case.run.scenario, ((), LATENCY))
+    if not keys or not case.timed or case.log.get("requested_use_token_latencies") or case.number(keys[0]) != 0:
+        return
+    fraction, count = case.number("effective_target_latency_percentile") or 0, queries(case)
+    wanted = "an estimate above 0"
+    if 0 < fraction < 1:
+        wanted += f", for which p{100 * fraction:g} takes {metrics.early_stopping_minimum(1, fraction)} queries"
+    found = f"0: no estimate from {count} queries" if count else "0: no estimate"
+    fix = "Run longer: LoadGen has no result before early stopping has an estimate."
+    yield replace(_finding(case, keys[0], wanted, found=found), check="early-stopping", fix=fix)
 
 
 def _counted(case: Case) -> Iterator[Finding]:
@@ -139,4 +156,4 @@ def _verdict(case: Case, key: str, wanted: str) -> Finding:
     return case.finding("verdict", key, wanted, clause=CLAUSE, fix=FIX)
 
 
-CHECKS: tuple[Check, ...] = (estimates, overlatency, verdict)
+CHECKS: tuple[Check, ...] = (missing, estimates, overlatency, verdict)

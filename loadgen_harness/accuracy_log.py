@@ -6,12 +6,13 @@ times the largest one.
 
 from __future__ import annotations
 
+import binascii
 import codecs
 import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from loadgen_harness.inside import Damaged
 
@@ -19,15 +20,14 @@ CHUNK = 1 << 20
 ENTRY = 256 << 20  # characters of one entry: a segmented volume of 3D-UNet takes up to 200 million in hexadecimal
 LOOSE = 8 << 20  # of an entry that goes on past this, a single string may
 _PLAIN = re.compile(
-    r'\{ "seq_id" : ([0-9]{1,20}), "qsl_idx" : ([0-9]{1,20}), "data" : "([0-9A-F]*)"'
+    r'\{ "seq_id" : ([0-9]{1,20}), "qsl_idx" : ([0-9]{1,20}), "data" : "([^"]*)"'
     r'(?:, "token_count" : ([0-9]{1,20}))? \},\n(?=\{)'
 )
 _GAP = " \t\r\n"
 _MARGIN = 16  # an error this near to the end of what has been read may go away with more of it
 
 
-@dataclass(frozen=True)
-class Response:
+class Response(NamedTuple):
     """One entry of LoadGen's accuracy log."""
 
     seq_id: int
@@ -121,11 +121,15 @@ class _Text:
 
     def plain(self) -> Iterator[Response]:
         """Entries in LoadGen's own form that are followed by another one: quicker than as JSON."""
-        while (found := _PLAIN.match(self.window, self.at)) and not len(found[3]) % 2:
+        while found := _PLAIN.match(self.window, self.at):
+            number, index, digits, count = found.groups()
+            try:
+                data = binascii.a2b_hex(digits)
+            except ValueError:
+                return  # what is no row of digits is left to the reader of JSON
             self.at = found.end()
             self.line += 1
-            count = None if found[4] is None else int(found[4])
-            yield Response(int(found[1]), int(found[2]), bytes.fromhex(found[3]), None, count)
+            yield Response(int(number), int(index), data, None, None if count is None else int(count))
 
     def incomplete(self, error: ValueError) -> None:
         """Read more of a value that stops at the end of the window; raises Damaged for any other fault."""

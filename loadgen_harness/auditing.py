@@ -21,7 +21,7 @@ from audit.verdict import Scorer
 from loadgen_harness import assess, console, registry, rounds, subjects, verbs
 from loadgen_harness.errors import BadInput, UnknownName
 from loadgen_harness.run import Run
-from loadgen_harness.types import Benchmark, Round, Scenario, Score
+from loadgen_harness.types import Benchmark, Round, Rules, Scenario, Score
 from loadgen_harness.visible import visible
 from submissions import audit_page, fix, layout, recognise
 from submissions.recognise import Kind
@@ -30,9 +30,10 @@ from submissions.recognise import Kind
 def check(args: argparse.Namespace) -> int:
     """Trees, run folders and Endpoints results: what the rules say of them, and what the official checker would."""
     asked = subjects.Asked(
-        args.round, args.benchmark, Scenario(args.scenario) if args.scenario else None, args.official
+        args.round, args.benchmark, Scenario(args.scenario) if args.scenario else None, args.official, args.backup
     )
     kinds = {path: recognise.kind_of(path) for path in args.paths}
+    subjects.refuse(kinds, asked)
     if args.output and args.output.is_dir():
         raise BadInput(f"{args.output} is a folder: give --output the name of a file.")
     if args.fix and args.format != "text" and not args.output:
@@ -40,7 +41,7 @@ def check(args: argparse.Namespace) -> int:
     if args.fix:
         for path, kind in kinds.items():
             _mend(path, kind, sure=args.yes)
-    audits = [subjects.audit(path, asked) for path in kinds]
+    audits = subjects.every(list(kinds), asked)
     _tell(audits, args.format, args.output)
     accepted = all(answer.verdict == ACCEPTS for audited in audits for answer in audited.answers)
     return verbs.OK if accepted and all(audited.passed for audited in audits) else verbs.FOUND
@@ -99,8 +100,11 @@ def accuracy(args: argparse.Namespace) -> int:
         console.table(title, verbs.SCORE_COLUMNS, verbs.score_rows(scores, ()))
     else:
         title = f"{args.benchmark}, round {round_.name}"
-        console.table(title, verbs.SCORE_COLUMNS, verbs.score_rows(scores, rules.targets))
-        found = list(judge(scores, rules))
+        part = _part(metrics.answered(args.log), rules)
+        console.table(title, verbs.SCORE_COLUMNS, verbs.score_rows(scores, () if part else rules.targets))
+        if part:
+            console.note(part)
+        found = [] if part else list(judge(scores, rules))
         verbs.show(found)
     if args.output is None:
         console.raw(written)
@@ -108,6 +112,19 @@ def accuracy(args: argparse.Namespace) -> int:
         _write(args.output, written)
         console.say(f"wrote {args.output}")
     return verbs.FOUND if errors(found) else verbs.OK
+
+
+def _part(answered: int, rules: Rules) -> str:
+    """What to say of a log that is not of the whole data set, empty of one that is: a part has no accuracy to judge."""
+    sizes = {limits.accuracy_sample_count for limits in rules.limits.values() if limits.accuracy_sample_count}
+    if not sizes or answered in sizes:
+        return ""
+    wanted = " or ".join(f"{size:,}" for size in sorted(sizes))
+    kind = "a part of the data set, as a compliance test logs it" if answered < min(sizes) else "another data set"
+    return (
+        f"{answered:,} samples are in the log, the benchmark has {wanted}: this is {kind}. "
+        "The figures hold for these samples; nothing was judged against the benchmark's targets."
+    )
 
 
 def verify(args: argparse.Namespace) -> int:

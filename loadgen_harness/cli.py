@@ -12,7 +12,7 @@ from typing import NoReturn
 from absl import app, flags, logging
 from absl.flags import argparse_flags
 
-from loadgen_harness import cli_audit, cli_power, rounds
+from loadgen_harness import cli_audit, cli_power, cli_run, rounds
 from loadgen_harness.cli_audit import add_verb as _verb
 from loadgen_harness.errors import BadInput, SuiteError, UnknownName
 
@@ -189,34 +189,8 @@ def _system(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
 
 def _run(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     parser = _verb(verbs, "run", "verbs.run", "One LoadGen run of one benchmark in one scenario.")
-    parser.add_argument("benchmark")
-    parser.add_argument(
-        "--scenario", default="SingleStream", help="SingleStream, MultiStream, Server, Interactive, Offline"
-    )
-    parser.add_argument("--mode", default="PerformanceOnly", help="or AccuracyOnly, SubmissionRun, FindPeakPerformance")
     parser.add_argument("--output", type=Path, required=True, help="folder of the run, made anew")
-    parser.add_argument("--backend", default="", help="default: the benchmark's first")
-    parser.add_argument("--device", default="cpu", help="several, such as cuda:0,cuda:1: a replica on each")
-    parser.add_argument("--precision", default="", help="default: the benchmark's first")
-    parser.add_argument("--driver", default="", help="native or python; default: native where it is built")
-    parser.add_argument("--worker", default="", help="inline, thread or process; default: thread for Server")
-    parser.add_argument("--replicas", type=int, default=1, help="threads, or processes with --worker process")
-    parser.add_argument("--pin", default="", help="cores of replica processes: none, split, numa, or 0-3/4-7")
-    parser.add_argument("--spin-us", type=float, default=0.0, help="look for work awake this long (native driver)")
-    parser.add_argument("--postprocess", default="", help="process: responses are made in a process of their own")
-    parser.add_argument("--max-batch", type=int, default=1, help="most samples in a batch (default: 1)")
-    parser.add_argument("--max-wait-ms", type=float, default=0.0, help="how long a batch may wait to fill")
-    parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="backend option, repeatable")
-    parser.add_argument("--division", default="closed", help="closed, open or network (default: closed)")
-    parser.add_argument("--test", default="", help="compliance test whose audit.config applies, such as TEST04")
-    parser.add_argument("--user-conf", type=Path, help="LoadGen user.conf")
-    parser.add_argument("--target-qps", type=float, help="rate to offer (Server) or to expect (Offline)")
-    parser.add_argument("--target-latency", type=float, help="expected latency in ms (SingleStream, MultiStream)")
-    parser.add_argument("--min-duration-ms", type=float, help="in closed never less than the round's")
-    parser.add_argument("--min-query-count", type=float, help="in closed never less than the round's")
-    parser.add_argument("--data-dir", type=Path, help="folder that holds package files of the data")
-    parser.add_argument("--meters", default="", help="power meters, comma separated; auto chooses")
-    parser.add_argument("--hang-timeout", type=float, default=120.0, help="seconds without progress that end the run")
+    cli_run.arguments(parser)
 
 
 def _campaign(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]

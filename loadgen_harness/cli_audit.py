@@ -15,6 +15,7 @@ def check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--benchmark", default="", help="of logs outside a tree: the official benchmark they are of")
     parser.add_argument("--scenario", default="", help="of such logs: Interactive, which they call Server")
     parser.add_argument("--official", type=Path, help="checkout of mlcommons/inference whose checkers to run as well")
+    parser.add_argument("--backup", type=Path, help="of a tree: the sealed whole accuracy logs to verify it against")
     parser.add_argument(
         "--format", default="text", choices=(*FORMATS, "html"), help="how findings are written (default: text)"
     )

@@ -1,33 +1,26 @@
 """LoadGen's `mlperf_log_detail.txt` in the `:::MLLOG` syntax (since v1.0), streamed.
 
 Only the last line of each key is parsed as JSON, with the errors and warnings and the few keys of which all values are
-wanted. The others are held against LoadGen's shape, many at once: a quarter of a megabyte is split where lines meet,
-and its line ends, prefixes and flags are counted. Where the counts differ it is read line by line. Memory does not grow
-with the log.
+wanted. The others are held against LoadGen's shape, many at once (`record_block`), and their flags are counted. Where
+the shape or the counts differ a piece of the log is read line by line. Memory does not grow with the log.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-import numpy as np
-
 from loadgen_harness.inside import parsed as parsed_json
 from loadgen_harness.log_record import KEPT, KEPT_KEYS, LONG, Log, Piece, pieces
+from loadgen_harness.record_block import Block, Blocks, Places, is_utf8
 
 PREFIX = ":::MLLOG "
 KEYS = 1_000  # LoadGen knows about 150
 HELD = 8 << 20  # bytes of last lines, without the set
 _SET = b"loaded_qsl_set"  # the one value that may be huge
 _PREFIX = PREFIX.encode()
-_HEAD = b':::MLLOG {"key": "'
-_BETWEEN = b"}}\n" + _HEAD
-_NEWLINE = ord("\n")
-_KEY = re.compile(rb'[^"\\\x00-\x1f]{0,200}')
 _FLAT = re.compile(rb':::MLLOG \{"key": "loaded_qsl_set", "value": "?\[[\d, ]*\]"?, [^\[\]{}]*\{[^\[\]{}]*\}\}\r?')
 _CALM = b'"is_error": false, "is_warning": false'
 _WARNING = b'"is_error": false, "is_warning": true'
@@ -63,6 +56,7 @@ class _Reader:
     last: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
     number: int = 1  # of the next line
     held: int = 0
+    blocks: Blocks = field(default_factory=Blocks)
     broken: set[int] = field(default_factory=set)  # lines of which damage has been noted
 
     def piece(self, piece: Piece) -> None:
@@ -71,35 +65,27 @@ class _Reader:
             self.damaged(self.number, "too long for a LoadGen record")
             self.number += 1
             return
-        parts, keys = _split(piece.data)
-        loud = len(parts) - piece.data.count(_CALM)
-        last = dict(zip(keys, range(len(keys)), strict=True))
-        if _torn(piece.data, parts, last) or (loud and not self.complaints(piece.data, parts, loud)):
-            lines = piece.data.split(b"\n")[:-1]
+        found = self.blocks.block(piece)
+        keys = found.keys() if found else None
+        if found is None or keys is None or not self.complaints(found, piece):
+            lines = piece.lines()
             self.line_by_line(lines, self.number)
             self.number += len(lines)
             return
-        if len(last) < len(keys):
-            self.repeats(keys, last)
-        for key, index in last.items():
-            self.hold(key, _whole(parts[index]), self.number + index)
-        if not _KEPT.keys().isdisjoint(last):
-            self.keep(keys, parts)
-        self.number += len(parts)
-
-    def repeats(self, keys: Sequence[bytes], last: Iterable[bytes]) -> None:
-        """Note the figures that a piece states more than once: readers differ on which of them counts."""
-        figures = [key for key in last if key.startswith(_FIGURES)]
-        if figures:
-            counts = Counter(keys)
-            self.log.repeated.update(key.decode() for key in figures if counts[key] > 1 and key not in _KEPT)
+        for key, places in keys.items():
+            if len(places) > 1 and key.startswith(_FIGURES) and key not in _KEPT:
+                self.log.repeated.add(key.decode())  # readers differ on which of them counts
+            self.hold(key, found.line(places[-1]), self.number + int(places[-1]))
+        if not _KEPT.keys().isdisjoint(keys):
+            self.keep(found, keys)
+        self.number += len(found)
 
     def line_by_line(self, lines: Sequence[bytes], first: int) -> None:
         """A piece with something unusual in it: each line is parsed."""
         for number, line in enumerate(lines, start=first):
             if not line.strip():
                 continue
-            if not _is_utf8(line):
+            if not is_utf8(line):
                 self.damaged(number, "not UTF-8")
             record = self.parsed(line, number)
             if record is None:
@@ -111,13 +97,14 @@ class _Reader:
             if key in _KEPT:
                 self.log.keep(record.key, record.value)
 
-    def complaints(self, data: bytes, parts: Sequence[bytes], loud: int) -> bool:
-        """Take in `loud` lines that are errors or warnings; False, with nothing done, where the flags do not add up.
+    def complaints(self, found: Block, piece: Piece) -> bool:
+        """Take in the errors and warnings of a block; False, with nothing done, where the flags do not add up.
 
         Once enough of them are kept the rest is only counted.
         """
-        log, errors = self.log, data.count(_ERROR)
-        warnings = data.count(_WARNING) if errors < loud else 0
+        log, loud = self.log, len(found) - found.count(_CALM)
+        errors = found.count(_ERROR) if loud else 0
+        warnings = found.count(_WARNING) if errors < loud else 0
         if errors + warnings != loud:
             return False
         wanted = [_ERROR] * (errors > 0 and len(log.errors) < KEPT)
@@ -126,27 +113,28 @@ class _Reader:
             log.error_count += errors
             log.warning_count += warnings
             return True
-        for number, part in enumerate(parts, start=self.number):
-            if _CALM in part:
+        for number, line in enumerate(piece.lines(), start=self.number):
+            if _CALM in line:
                 continue
-            if any(flags in part for flags in wanted):
-                record = self.parsed(_whole(part), number)
+            if any(flags in line for flags in wanted):
+                record = self.parsed(line, number)
                 if record:
                     self.complain(record)
             else:
-                log.error_count += _ERROR in part
-                log.warning_count += _WARNING in part
+                log.error_count += _ERROR in line
+                log.warning_count += _WARNING in line
         return True
 
     def complain(self, record: _Record) -> None:
         """Note an error or a warning."""
         self.log.complain(f"{record.key}: {record.value}", error=record.is_error)
 
-    def keep(self, keys: Sequence[bytes], parts: Sequence[bytes]) -> None:
+    def keep(self, found: Block, keys: Mapping[bytes, Sequence[int] | Places]) -> None:
         """Values of those keys of which all are wanted."""
-        for index, key in enumerate(keys):
-            if key in _KEPT and len(self.log.kept.get(_KEPT[key], ())) < KEPT:
-                record = self.parsed(_whole(parts[index]), self.number + index)
+        wanted = sorted((int(place), name) for key, name in _KEPT.items() for place in keys.get(key, ()))
+        for place, name in wanted:
+            if len(self.log.kept.get(name, ())) < KEPT:
+                record = self.parsed(found.line(place), self.number + place)
                 if record:
                     self.log.keep(record.key, record.value)
 
@@ -184,35 +172,6 @@ class _Reader:
             if record:
                 self.log.set(record.key, record.value, line=number, time_ms=record.time_ms)
         return self.log
-
-
-def _split(data: bytes) -> tuple[list[bytes], list[bytes]]:
-    """Lines without what LoadGen begins and ends each with, and their keys; what is not in its shape shows in both."""
-    if not (data.startswith(_HEAD) and data.endswith(b"}}\n")):
-        return [], []
-    parts = data[len(_HEAD) : -3].split(_BETWEEN)
-    return parts, [part.partition(b'"')[0] for part in parts]
-
-
-def _whole(part: bytes) -> bytes:
-    return _HEAD + part + b"}}"
-
-
-def _torn(data: bytes, parts: Sequence[bytes], keys: Iterable[bytes]) -> bool:
-    """Whether any line is not in LoadGen's shape, holds another one's beginning, or bytes that are no text."""
-    ends = np.count_nonzero(np.frombuffer(data, np.uint8) == _NEWLINE)
-    shaped = len(parts) == ends == data.count(_PREFIX) and all(map(_KEY.fullmatch, keys))
-    return not shaped or b"\0" in data or not _is_utf8(data)
-
-
-def _is_utf8(data: bytes) -> bool:
-    if data.isascii():
-        return True
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _parsed(line: bytes) -> _Record | None:

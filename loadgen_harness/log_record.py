@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple
 
-CHUNK = 1 << 18  # fits the processor's second cache with what is made of it
+CHUNK = 1 << 19  # fits the processor's caches with what is made of it
 LONG = 1 << 20  # bytes of a record other than a sample set
 LONGEST = 16 << 20  # bytes of a line; RGAT's set of 788,379 sample indices takes 6 MB
 KEPT = 1_000  # errors, warnings, and values of keys of which all are wanted
@@ -77,10 +77,19 @@ class Log:
 
 
 class Piece(NamedTuple):
-    """Whole lines of a file, the last of them ended; or the beginning of a line too long to be held."""
+    """Whole lines of a file, the last of them ended; or the beginning of a line too long to be held.
 
-    data: bytes
+    They are the first `size` bytes of a buffer that is filled anew when the next piece is asked for: fresh memory for
+    every piece would cost as much as looking at it.
+    """
+
+    buffer: bytearray
+    size: int
     too_long: bool = False
+
+    def lines(self) -> list[bytes]:
+        """Copies of the lines, without their ends."""
+        return bytes(memoryview(self.buffer)[: self.size]).split(b"\n")[:-1]
 
 
 def pieces(file: BinaryIO, longest: int = LONGEST) -> Iterator[Piece]:
@@ -88,18 +97,29 @@ def pieces(file: BinaryIO, longest: int = LONGEST) -> Iterator[Piece]:
 
     Memory: a few times the longest line that is let through. A last line without an end gets one.
     """
-    rest = b""
-    while data := file.read(CHUNK):
-        known, data = len(rest), rest + data if rest else data
-        cut = data.rfind(b"\n", known) + 1
+    buffer, known = bytearray(2 * CHUNK), 0
+    while read := _fill(file, buffer, known):
+        filled = known + read
+        cut = buffer.rfind(b"\n", known, filled) + 1
         if cut:
-            yield Piece(data[:cut])
-        rest = data[cut:]
-        if len(rest) > longest:
-            yield Piece(rest[:CHUNK], True)
+            yield Piece(buffer, cut)
+        known = filled - cut
+        buffer[:known] = buffer[cut:filled]
+        if known > longest:
+            yield Piece(buffer, known, True)
             rest = _skipped(file)
-    if rest:
-        yield Piece(rest + b"\n")
+            buffer[: len(rest)], known = rest, len(rest)
+        if known + CHUNK > len(buffer):
+            buffer = buffer[:known] + bytes(known + CHUNK)
+    if known:
+        buffer[known : known + 1] = b"\n"
+        yield Piece(buffer, known + 1)
+
+
+def _fill(file: BinaryIO, buffer: bytearray, begin: int) -> int:
+    """Read up to CHUNK bytes into the buffer from `begin` on; how many there were, 0 at the end of the file."""
+    with memoryview(buffer) as whole, whole[begin : begin + CHUNK] as part:
+        return file.readinto(part) or 0  # type: ignore[attr-defined, no-any-return]  # BinaryIO does not declare it
 
 
 def _skipped(file: BinaryIO) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any
 
 LARGEST = 1e300  # past that a number in a log is damage, not a result
 STREAMS_UNTIL = (2, 0)  # MultiStream's metric was the number of samples that a query may hold
+ESTIMATES = ("early_stopping_latency_ss", "early_stopping_latency_ms")
 SCHEDULED_UNTIL = (4, 1)  # Server's metric was the scheduled rate
 
 
@@ -23,10 +24,15 @@ class Result:
 
 
 def result(log: Mapping[str, Any], scenario: str, version: str) -> Result | None:
-    """The official metric (latencies in ms) of a performance log; None where it is missing or no number."""
+    """The official metric (latencies in ms) of a performance log; None where it is missing or no number.
+
+    LoadGen writes 0 for an early-stopping estimate that it could not make of so few queries: then there is none either.
+    """
     tokens = bool(log.get("requested_use_token_latencies"))
     for key, name, unit, scale in _metrics(scenario, tokens, release(version)):
         value = log.get(key)
+        if value == 0 and key in ESTIMATES:
+            return None
         if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST:
             return Result(name, float(value) * scale, unit, key)
     return None

@@ -63,7 +63,7 @@ def read(file: BinaryIO) -> Log:
             place += 1
             reader.log.damage.add(f"line {place}: too long for a LoadGen record")
             continue
-        for line in piece.data.split(b"\n")[:-1]:
+        for line in piece.lines():
             place += 1
             reader.line(line.rstrip(b"\r"), place)
     reader.ended()

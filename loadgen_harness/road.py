@@ -245,9 +245,7 @@ def build_tree(
     meta = submission_meta(chosen, assessments, described)
     generate.generate([each.entry() for each in assessments], meta, tree)
     truncate.truncate(tree, sealed(folder))
-    found = list(truncate.verify(tree, sealed(folder)))
-    found += checks.check(tree, rounds.load(chosen.round), verbs.by_checker_name())
-    return found
+    return list(checks.check(tree, rounds.load(chosen.round), verbs.by_checker_name(), backup=sealed(folder)))
 
 
 def submission_meta(

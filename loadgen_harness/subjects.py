@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,11 +31,39 @@ class Asked:
     benchmark: str = ""
     scenario: Scenario | None = None
     checkout: Path | None = None
+    backup: Path | None = None
 
     @property
     def said(self) -> alone.Said:
         """What of it concerns a folder that stands alone."""
         return alone.Said(self.round, self.benchmark, self.scenario)
+
+
+def every(paths: Sequence[Path], asked: Asked) -> list[Audited]:
+    """All that was named, and several trees held against each other: a run may stand in one of them alone."""
+    audits = [audit(path, asked) for path in paths]
+    trees = [each for each in audits if each.kind == Kind.TREE.value]
+    if len(trees) < 2:
+        return audits
+    copies = checks.between(
+        [(each.path, _round_of(each.path, asked.round)[0]) for each in trees], verbs.by_checker_name()
+    )
+    return [
+        replace(each, findings=(*each.findings, *copies.get(each.path, ()))) if each in trees else each
+        for each in audits
+    ]
+
+
+def refuse(kinds: Mapping[Path, Kind], asked: Asked) -> None:
+    """Say what of the command line has no meaning for what it names; raises BadInput where nothing is left of it."""
+    trees = [path for path, kind in kinds.items() if kind is Kind.TREE]
+    if asked.backup and len(trees) != 1:
+        raise BadInput("--backup holds the whole accuracy logs of one submission tree: give that tree with it.")
+    if asked.backup and not asked.backup.is_dir():
+        raise BadInput(f"{asked.backup} is no folder: give the sealed backup that `lgh submit` or the truncation made.")
+    for path in kinds if asked.checkout else ():
+        if path not in trees:
+            console.note(f"{path} is no submission tree, which is all that the official checkers read: not asked.")
 
 
 def audit(path: Path, asked: Asked) -> Audited:
@@ -46,7 +74,7 @@ def audit(path: Path, asked: Asked) -> Audited:
 def _tree(path: Path, asked: Asked) -> Audited:
     """A submission tree under its round."""
     round_, why = _round_of(path, asked.round)
-    found = list(checks.check(path, round_, verbs.by_checker_name()))
+    found = list(checks.check(path, round_, verbs.by_checker_name(), backup=asked.backup))
     judged_by = round_.name if round_ else ""
     expected = CHECKER_WORDS[official.verdicts(found).official] if judged_by in official.ROUNDS else ""
     places = (place.path.relative_to(path) for place in layout.scenarios(path))

@@ -159,7 +159,9 @@ def run(args: argparse.Namespace) -> int:
 def describe_result(done: Any) -> str:
     """The official metric of a run in a few characters."""
     result = done.result
-    return f"{result.value:.4g} {result.unit}" if result else f"{len(done.responses)} responses"
+    if result:
+        return f"{result.value:.4g} {result.unit}"
+    return f"{len(done.responses)} responses" if done.mode == TestMode.ACCURACY else "no result"
 
 
 def spec_of(args: argparse.Namespace) -> RunSpec:

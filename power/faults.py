@@ -1,34 +1,34 @@
-"""What makes a power measurement unusable: pure checks that yield Faults, for the audit to judge."""
+"""What is wrong with a power measurement: pure checks that yield Faults, for the audit to judge."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from math import ceil
 
 import numpy as np
 
+from power import stuck, throttling
+from power.fault import AGAIN
+from power.fault import Fault as Fault
 from power.integral import counted, integrate, merged
 from power.measurement import Measurement
 
 FEWEST = 3
 GAP = 5.0  # intervals
 APART = 0.05
-AGAIN = "repeat the run with power measurement"
+STEP_S = 0.05  # of a clock: what its steering does between two samples is far below
+DRIFT = 0.001  # of the time: twice what the kernel's clock steering (500 ppm) can do
+QUARTER_S = 900  # time zones are whole quarter hours apart
+FARTHEST_S = 14 * 3600  # from UTC
 
 
-@dataclass(frozen=True)
-class Fault:
-    """One thing wrong with a power measurement: where, what was found, what was wanted, what to do."""
+def faults(
+    measurement: Measurement, window: tuple[float, float] | None, beside: Sequence[Measurement] = ()
+) -> Iterator[Fault]:
+    """Everything wrong in LoadGen's window (UTC seconds); `beside` are the run's measurements, to compare with.
 
-    file: str
-    key: str
-    found: str
-    wanted: str
-    fix: str
-
-
-def faults(measurement: Measurement, window: tuple[float, float] | None) -> Iterator[Fault]:
-    """Everything that forbids a number from this measurement in LoadGen's window (UTC seconds)."""
+    A fault that `forbids` leaves the meter without a number.
+    """
     here = measurement.file
     for damage in measurement.damage:
         yield Fault(here, "samples", damage, "a readable sample log", AGAIN)
@@ -47,6 +47,8 @@ def faults(measurement: Measurement, window: tuple[float, float] | None) -> Iter
     yield from _clock(measurement)
     if not wrong and not coverage:
         yield from _counter(measurement, begin, end)
+        yield from stuck.check(measurement, begin, end, beside)
+    yield from throttling.check(measurement, begin, end)
 
 
 def _values(measurement: Measurement) -> Iterator[Fault]:
@@ -71,9 +73,7 @@ def _coverage(measurement: Measurement, begin: float, end: float) -> Iterator[Fa
         fix = "run longer or sample more often"
         yield Fault(here, "samples", f"{len(inside)} in LoadGen's window", f"at least {FEWEST}", fix)
     if not len(times) or times[0] > begin or times[-1] < end:
-        spans = f"{times[0] - begin:+.2f} s to {times[-1] - begin:+.2f} s" if len(times) else "no sample"
-        fix = "let the sampler start before and end after the run (see power/sampler.log), with UTC clocks in step"
-        yield Fault(here, "utc_s", f"{spans} after power_begin", f"+0 s to {end - begin:+.2f} s covered", fix)
+        yield _uncovered(here, times, begin, end)
         return
     first = np.searchsorted(times, begin, side="right") - 1
     last = np.searchsorted(times, end, side="left")
@@ -84,15 +84,47 @@ def _coverage(measurement: Measurement, begin: float, end: float) -> Iterator[Fa
         yield Fault(here, "utc_s", f"a gap of {gap:.2f} s", f"at most {limit:.2f} s ({GAP:g} intervals)", fix)
 
 
+def _uncovered(here: str, times: np.ndarray, begin: float, end: float) -> Fault:
+    """Samples that do not span the window; where a time zone would explain it, its offset is named, never taken off."""
+    wanted = f"+0 s to {end - begin:+.2f} s covered"
+    zone_s = _zone(times, begin, end)
+    if zone_s:
+        hours, minutes = divmod(abs(zone_s) // 60, 60)
+        away = f"{hours} h {minutes:02d} min {'ahead of' if zone_s > 0 else 'behind'}"
+        found = f"stamps that are {away} LoadGen's UTC: those of a time zone?"
+        return Fault(here, "utc_s", found, wanted, "run the analyzer's program with TZ=UTC, then repeat the run")
+    spans = f"{times[0] - begin:+.2f} s to {times[-1] - begin:+.2f} s" if len(times) else "no sample"
+    fix = "let the sampler start before and end after the run (see power/sampler.log), with UTC clocks in step"
+    return Fault(here, "utc_s", f"{spans} after power_begin", wanted, fix)
+
+
+def _zone(times: np.ndarray, begin: float, end: float) -> int:
+    """The least whole number of quarter hours, in seconds, by which stamps that would cover the window are ahead."""
+    if not len(times):
+        return 0
+    least, most = ceil((times[0] - begin) / QUARTER_S), int((times[-1] - end) // QUARTER_S)
+    fitting = [quarters * QUARTER_S for quarters in range(least, most + 1)]
+    return min((each for each in fitting if 0 < abs(each) <= FARTHEST_S), key=abs, default=0)
+
+
 def _clock(measurement: Measurement) -> Iterator[Fault]:
-    """The wall clock must not be set while it is compared with LoadGen's stamps."""
-    samples = measurement.samples
-    offsets = np.array([sample.utc_s - sample.monotonic_ns / 1e9 for sample in samples])
+    """The wall clock must neither be set nor drift while it is compared with LoadGen's stamps."""
+    if len(measurement.samples) < 2:
+        return
+    stamps = np.array([sample.monotonic_ns for sample in measurement.samples]) / 1e9
+    offsets = measurement.times_s - stamps
     step = float(np.abs(np.diff(offsets)).max(initial=0.0))
-    limit = max(measurement.interval_s, 0.05)
+    limit = max(measurement.interval_s, STEP_S)
     if step > limit:
         found = f"the clock was set by {step:.2f} s"
         yield Fault(measurement.file, "utc_s", found, f"steps below {limit:.2f} s", "synchronise it before the run")
+        return
+    drift = float(np.ptp(offsets))
+    allowed = STEP_S + DRIFT * float(np.ptp(stamps))
+    if drift > allowed:
+        found = f"the clock drifted by {drift:.2f} s in {np.ptp(stamps):.0f} s"
+        wanted = f"at most {allowed:.2f} s"
+        yield Fault(measurement.file, "utc_s", found, wanted, "let it be synchronised for a while before the run")
 
 
 def _counter(measurement: Measurement, begin: float, end: float) -> Iterator[Fault]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from loadgen_harness.errors import BadInput
+from power.simulator import MARK
 
 HEADER = "monotonic_ns,utc_s,watts,joules"
 SPL_TIME = "%m-%d-%Y %H:%M:%S.%f"
@@ -68,7 +69,7 @@ def read(path: Path) -> Readings:
         if not line.strip() or line == HEADER:
             continue
         try:
-            samples.append(_sample(line))
+            samples.append(sample_of(line))
             mark = mark or _mark(line)
         except (ValueError, IndexError):
             damage.append(f"line {number} is no sample: {line[:60]!r}")
@@ -96,9 +97,10 @@ def write_whole(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
-def _sample(line: str) -> Sample:
+def sample_of(line: str) -> Sample:
+    """One line of a sample log or spl.txt; raises ValueError or IndexError."""
     fields = line.split(",")
-    if fields[0] != "Time":
+    if fields[0] != "Time":  # the first Watts of a spl.txt are the total; those of its channels follow
         monotonic_ns, utc, watts, joules = fields
         return Sample(int(monotonic_ns), float(utc), float(watts), float(joules) if joules else None)
     if fields[2] != "Watts":
@@ -108,4 +110,7 @@ def _sample(line: str) -> Sample:
 
 
 def _mark(line: str) -> str:
-    return line.rpartition(",Mark,")[2] if ",Mark," in line else ""
+    """The first Mark: channels, and the lines of several analyzers that were merged, follow it."""
+    if MARK in line:
+        return MARK  # of the simulator: it begins as every mark of this suite does
+    return line.partition(",Mark,")[2].partition(",")[0]

@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from power import events
+from power.events import Held
 from power.log import OWN_MARK, Readings, Sample, read
+from power.parts import OF_SCOPE
 
-ANALYZER = {"scope": "wall", "uncertainty": 0.01, "estimated": False, "averaging_s": 1.0}  # 1 %: MLPerf's power rules
+# MLPerf's power rules: 1 %, and clocks of the two machines within 400 ms of each other
+ANALYZER = {
+    "scope": "wall",
+    "parts": ("wall",),
+    "uncertainty": 0.01,
+    "estimated": False,
+    "averaging_s": 1.0,
+    "clock_s": 0.4,
+}
 UNKNOWN = {"scope": "node", "uncertainty": 1.0, "estimated": True, "averaging_s": 0.0}
+KEYS = {*UNKNOWN, "interval_s"}  # what meters.json says in every format
+REPLAY = "replay"  # the one meter whose samples were taken elsewhere: see power/meters/replay.py
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """Samples with what meters.json says about their meter; `file` is relative to the run folder."""
+    """Samples with what meters.json says about their meter; `file` is relative to the run folder.
+
+    `idle_until_s` is the UTC second until which the machine was idle, None where nobody watched; `clock_s` bounds the
+    difference between the clock of the samples and LoadGen's.
+    """
 
     meter: str
     file: str
@@ -27,21 +45,31 @@ class Measurement:
     estimated: bool
     averaging_s: float
     interval_s: float
-    idle_s: float
     samples: tuple[Sample, ...]
+    parts: tuple[str, ...] = ()
+    resolution: float = 0.0
+    clock_s: float = 0.0
+    idle_until_s: float | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+    held: tuple[Held, ...] = ()
     damage: tuple[str, ...] = ()
 
     @property
+    def replay(self) -> bool:
+        """Whether the samples are a recorded log's."""
+        return self.meter == REPLAY
+
+    @cached_property
     def times_s(self) -> np.ndarray:
         """UTC seconds of the samples."""
         return np.array([sample.utc_s for sample in self.samples], dtype=float)
 
-    @property
+    @cached_property
     def watts(self) -> np.ndarray:
         """Watts of the samples."""
         return np.array([sample.watts for sample in self.samples], dtype=float)
 
-    @property
+    @cached_property
     def joules(self) -> np.ndarray | None:
         """The running count of the samples, None for a meter that does not count."""
         counts = [sample.joules for sample in self.samples if sample.joules is not None]
@@ -50,12 +78,7 @@ class Measurement:
 
 def measurements(folder: Path) -> tuple[Measurement, ...]:
     """Everything measured beside the run in `folder`: meters in `power/`, an analyzer's `spl.txt` beside the log."""
-    described, damage = _described(folder / "power" / "meters.json")
-    about: Any = described.get("meters")
-    about = about if isinstance(about, dict) else {}
-    idle_s = _positive(described.get("idle_s"))
-    names = sorted({path.stem for path in folder.glob("power/*.csv")} | {str(name) for name in about})
-    found = [_own(folder, name, about.get(name), idle_s=idle_s, damage=damage) for name in names]
+    found = list(own(folder / "power"))
     analyzer = folder / "spl.txt"
     if analyzer.exists():
         readings = read(analyzer)
@@ -64,29 +87,58 @@ def measurements(folder: Path) -> tuple[Measurement, ...]:
     return tuple(found)
 
 
-def _own(folder: Path, name: str, about: Any, *, idle_s: float, damage: tuple[str, ...]) -> Measurement:
-    file = f"power/{name}.csv"
-    readings = read(folder / file)
-    keys = {*UNKNOWN, "interval_s"}
-    if not isinstance(about, dict) or not keys <= about.keys():
+def own(power: Path) -> tuple[Measurement, ...]:
+    """What the meters of this suite recorded into a run's folder `power`."""
+    described, damage = _described(power / "meters.json")
+    about: Any = described.get("meters")
+    about = about if isinstance(about, dict) else {}
+    held, unread = events.read(power)
+    stems = {path.stem for path in power.glob("*.csv") if path.name != events.FILE}
+    shared = {"damage": (*damage, *unread), "described": described, "held": held}
+    return tuple(_own(power, name, about.get(name), shared) for name in sorted(stems | {str(name) for name in about}))
+
+
+def _own(power: Path, name: str, about: Any, shared: Mapping[str, Any]) -> Measurement:
+    readings = read(power / f"{name}.csv")
+    damage = shared["damage"]
+    if not isinstance(about, dict) or not KEYS <= about.keys():
         damage = (*damage, f"power/meters.json does not describe meter {name}")
         about = {**UNKNOWN, "interval_s": _pace(readings.samples)}
-    return _made(name, file, readings, {**about, "idle_s": idle_s, "damage": damage})
+    more = {
+        "damage": damage,
+        "idle_until_s": _idle_until(shared["described"], readings.samples),
+        "held": tuple(each for each in shared["held"] if each.meter == name),
+    }
+    return _made(name, f"power/{name}.csv", readings, {**about, **more})
 
 
 def _made(name: str, file: str, readings: Readings, about: Mapping[str, Any]) -> Measurement:
+    scope, details, parts = str(about["scope"]), about.get("details"), about.get("parts")
     return Measurement(
         meter=name,
         file=file,
-        scope=str(about["scope"]),
+        scope=scope,
+        parts=tuple(map(str, parts)) if isinstance(parts, list | tuple) and parts else (OF_SCOPE.get(scope, scope),),
         uncertainty=_positive(about["uncertainty"]),
-        estimated=bool(about["estimated"]),
+        resolution=_positive(about.get("resolution")),
+        estimated=bool(about["estimated"]) or name == REPLAY,
         averaging_s=_positive(about["averaging_s"]),
         interval_s=_positive(about["interval_s"]),
-        idle_s=about.get("idle_s", 0.0),
+        clock_s=_positive(about.get("clock_s")),
+        idle_until_s=about.get("idle_until_s"),
+        details=details if isinstance(details, dict) else {},
         samples=readings.samples,
+        held=about.get("held", ()),
         damage=(*about.get("damage", ()), *readings.damage),
     )
+
+
+def _idle_until(described: Mapping[str, Any], samples: tuple[Sample, ...]) -> float | None:
+    """Format 1 knew how long the idle phase was, format 2 since when all meters had answered as well."""
+    idle_s = _positive(described.get("idle_s"))
+    if not idle_s or not samples:
+        return None
+    return (_positive(described.get("ready_s")) or min(sample.utc_s for sample in samples)) + idle_s
 
 
 def _described(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -106,5 +158,5 @@ def _pace(samples: tuple[Sample, ...]) -> float:
 
 
 def _positive(value: Any) -> float:
-    good = isinstance(value, int | float) and 0 <= value < float("inf")
+    good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
     return float(value) if good else 0.0

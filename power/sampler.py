@@ -1,6 +1,7 @@
 """The sampler process, `python -m power.sampler FOLDER METER…`: reads meters until its standard input ends.
 
-It stands apart from LoadGen's process, whose latencies a busy thread would spoil, and ends with its parent.
+It stands apart from LoadGen's process, whose latencies a busy thread would spoil, and ends with its parent. Each meter
+has a thread of its own here, so that a slow one on the network delays no other.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import os
 import select
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,24 +20,34 @@ from typing import Any
 
 from loadgen_harness.errors import SuiteError
 from power import meter as meters
+from power import spl
+from power.events import EventLog
 from power.log import Sample, SampleLog, write_whole
 
-FORMAT = 1
+FORMAT = 2  # of meters.json; 1: no parts, no resolution, no ready_s
 COMPLAINTS = "sampler.log"
+CLOCK_S = 0.001  # a meter of this machine is read by the clock that LoadGen reads; the middle of a reading is meant
+LONGEST_LAG_S = 1.0
+LAST_S = 3.0  # that a meter may take for its last reading once the run is over
+POLL_S = 0.25  # between two looks for a parent that is gone
 
 
 @dataclass
 class Track:
-    """One meter, its log, and when it is asked next (monotonic seconds)."""
+    """One meter with its log and that of its conditions, and when it is asked next (monotonic seconds)."""
 
     name: str
     meter: Any
     log: SampleLog
     due_s: float
+    events: EventLog | None = None
 
     def take(self) -> None:
-        """Write one sample and set the next time, leaving out those that were missed."""
-        self.log.write(reading(self.meter))
+        """Write one sample and what holds the device back; the next time leaves out those that were missed."""
+        taken = reading(self.meter)
+        self.log.write(taken)
+        if self.events and hasattr(self.meter, "conditions"):
+            self.events.note(self.name, self.meter.conditions(), taken.monotonic_ns, taken.utc_s)
         interval = self.meter.interval_s
         self.due_s += interval * max(1, 1 + int((time.monotonic() - self.due_s) / interval))
 
@@ -57,22 +69,68 @@ def reading(meter: Any) -> Sample:
 
 
 def description(tracks: Sequence[Track], idle_s: float) -> str:
-    """The text of meters.json."""
-    keys = ("scope", "uncertainty", "estimated", "interval_s", "averaging_s", "counting")
-    each = {t.name: {key: getattr(t.meter, key) for key in keys} | {"details": t.meter.describe()} for t in tracks}
-    return json.dumps({"format": FORMAT, "idle_s": idle_s, "meters": each}, indent=1) + "\n"
+    """The text of meters.json; the idle phase lasts at least as long as the slowest meter needs for a reading."""
+    keys = ("scope", "uncertainty", "estimated", "interval_s", "averaging_s", "counting", "resolution")
+    each = {
+        t.name: {key: getattr(t.meter, key) for key in keys}
+        | {"parts": list(t.meter.parts), "clock_s": getattr(t.meter, "clock_s", CLOCK_S)}
+        | {"details": t.meter.describe()}
+        for t in tracks
+    }
+    idle_s = max(idle_s, *(t.meter.interval_s for t in tracks)) if idle_s else 0.0
+    content = {"format": FORMAT, "idle_s": idle_s, "ready_s": time.time(), "meters": each}
+    return json.dumps(content, indent=1) + "\n"
 
 
-def sample(tracks: list[Track], folder: Path, parent: int) -> bool:
-    """Read the meters until standard input ends or the parent is gone; False where a meter failed on the way."""
-    failed = False
-    while tracks and not _told_to_stop(min(t.due_s for t in tracks) - time.monotonic()) and os.getppid() == parent:
-        now = time.monotonic()
-        for track in [t for t in tracks if t.due_s <= now]:
-            if not _take(track, folder):
-                tracks.remove(track)
-                failed = True
-    return all([_take(track, folder) for track in tracks]) and not failed
+class Sampling:
+    """The threads of all meters, from start() until stop()."""
+
+    def __init__(self, tracks: Sequence[Track], folder: Path) -> None:
+        """Nothing runs yet."""
+        self._folder = folder
+        self._over = threading.Event()
+        self._failed = threading.Event()
+        self._threads = [threading.Thread(target=self._follow, args=(each,), daemon=True) for each in tracks]
+
+    def start(self) -> None:
+        """Begin to sample."""
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def going(self) -> bool:
+        """Whether any meter still answers."""
+        return any(thread.is_alive() for thread in self._threads)
+
+    def stop(self) -> bool:
+        """Let every meter take its last samples; False where one failed on the way or does not answer any more."""
+        self._over.set()
+        deadline = time.monotonic() + LONGEST_LAG_S + LAST_S
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not self._failed.is_set() and not self.going
+
+    def _follow(self, track: Track) -> None:
+        """Sample one meter; after the end for as long as its readings lag, and once more."""
+        try:
+            while not self._over.wait(max(0.0, track.due_s - time.monotonic())):
+                track.take()
+            lag_s = 0.0 if track.meter.counting else min(LONGEST_LAG_S, track.meter.averaging_s / 2)
+            last = time.monotonic() + lag_s
+            while time.monotonic() < last:
+                time.sleep(max(0.0, min(track.due_s, last) - time.monotonic()))
+                track.take()
+            if not lag_s:
+                track.take()
+        except (SuiteError, OSError) as error:
+            complain(self._folder, f"{error}" if isinstance(error, SuiteError) else f"meter {track.name}: {error}")
+            self._failed.set()
+
+
+def complain(folder: Path, sentence: str) -> None:
+    """Say what went wrong where the parent looks: in sampler.log, on a full disk on standard error, which is there too."""
+    with (folder / COMPLAINTS).open("a", encoding="utf-8") as log:
+        log.write(f"{sentence}\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,44 +142,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     parent = os.getppid()
     tracks: list[Track] = []
+    events = EventLog(options.folder)
     try:
         for name in options.meters:
-            tracks.append(_open(name, options.folder))
+            tracks.append(_open(name, options.folder, events))
         for track in tracks:
             track.take()
         write_whole(options.folder / "meters.json", description(tracks, options.idle_s))
-    except SuiteError as error:
-        _complain(options.folder, error)
+    except (SuiteError, OSError) as error:
+        complain(options.folder, str(error))
         return 2
-    every = list(tracks)
     good = sample(tracks, options.folder, parent)
-    for track in every:
-        track.close()
+    spl.write(options.folder)
     return 0 if good else 1
 
 
-def _open(name: str, folder: Path) -> Track:
+def sample(tracks: Sequence[Track], folder: Path, parent: int) -> bool:
+    """Read the meters until standard input ends or the parent is gone; False where a meter failed on the way."""
+    sampling = Sampling(tracks, folder)
+    sampling.start()
+    while sampling.going and not _told_to_stop(POLL_S) and os.getppid() == parent:
+        pass
+    good = sampling.stop()
+    if not sampling.going:  # a meter that hangs must not be closed under its reading
+        for track in tracks:
+            track.close()
+    return good
+
+
+def _open(name: str, folder: Path, events: EventLog) -> Track:
     meter = meters.load(name)()
-    return Track(name, meter, SampleLog(folder / f"{name}.csv"), time.monotonic())
-
-
-def _take(track: Track, folder: Path) -> bool:
-    try:
-        track.take()
-    except SuiteError as error:
-        _complain(folder, error)
-        return False
-    return True
-
-
-def _complain(folder: Path, error: SuiteError) -> None:
-    with (folder / COMPLAINTS).open("a", encoding="utf-8") as log:
-        log.write(f"{error}\n")
+    return Track(name, meter, SampleLog(folder / f"{name}.csv"), time.monotonic(), events)
 
 
 def _told_to_stop(wait_s: float) -> bool:
     """Whether standard input ended (or anything came) within `wait_s`."""
-    return bool(select.select([sys.stdin.fileno()], [], [], max(0.0, wait_s))[0])
+    return bool(select.select([sys.stdin.fileno()], [], [], wait_s)[0])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from audit.official import judged
 from loadgen_harness import rounds
 from loadgen_harness.errors import UnknownName
 from loadgen_harness.types import Benchmark, Division, Round, Rules, Scenario, Seeds
-from submissions import layout, provenance, results, structure, suite
+from submissions import layout, provenance, results, sealed, strays, structure, suite
 from submissions.evidence import evidence
 from submissions.official import OfficialVerdict, official
 from submissions.structure import GUIDE, error
@@ -43,16 +43,22 @@ class _Tree:
 
 
 def check(
-    tree: Path, round_: Round | None = None, benchmarks: Mapping[str, Benchmark] | None = None
+    tree: Path,
+    round_: Round | None = None,
+    benchmarks: Mapping[str, Benchmark] | None = None,
+    *,
+    backup: Path | None = None,
 ) -> Iterator[Finding]:
     """Everything that is wrong with the submission in `tree`; without a round the one that its logs' seeds belong to.
 
     `benchmarks` (by their checker_name) are judged beside the round's official ones, in place of one of the same name.
-    Of a round without a file only validity and consistency are judged, and a note says so.
+    Of a round without a file only validity and consistency are judged, and a note says so. With the sealed `backup` of
+    its whole accuracy logs, the truncated ones are verified against these.
     """
     found, asked = _asked(tree, round_)
     yield from asked
-    yield from judged(list(_everything(_walk(tree, found, benchmarks))), round_=found.checker_version or found.name)
+    everything = [*_everything(_walk(tree, found, benchmarks)), *(sealed.verify(tree, backup) if backup else ())]
+    yield from judged(everything, round_=found.checker_version or found.name)
 
 
 def subjects(
@@ -63,6 +69,19 @@ def subjects(
     for home in layout.submitters(tree):
         list(_submitter(home, walk))
     return walk.subjects
+
+
+def between(
+    trees: Sequence[tuple[Path, Round | None]], benchmarks: Mapping[str, Benchmark] | None = None
+) -> dict[Path, list[Finding]]:
+    """Runs of one tree that stand in an earlier one too, where they should be runs of their own, by the tree's path."""
+    distinct = {path.resolve(): (path, round_) for path, round_ in reversed(trees)}
+    walked = (each for path, round_ in reversed(distinct.values()) for each in subjects(path, round_, benchmarks))
+    gathered = [evidence(subject) for subject in walked]
+    found: dict[Path, list[Finding]] = {}
+    for root, finding in duplicates.between(gathered):
+        found.setdefault(root, []).extend(judged([finding]))
+    return found
 
 
 def _walk(tree: Path, round_: Round, benchmarks: Mapping[str, Benchmark] | None) -> _Tree:
@@ -86,6 +105,7 @@ def _asked(tree: Path, round_: Round | None) -> tuple[Round, list[Finding]]:
 def _everything(tree: _Tree) -> Iterator[Finding]:
     if tree.round is not UNKNOWN:
         yield from structure.files(tree.path)
+        yield from strays.of_divisions(tree.path)
     for home in layout.submitters(tree.path):
         begun = len(tree.subjects)
         yield from _submitter(home, tree)
@@ -102,6 +122,7 @@ def _submitter(home: layout.SubmitterFolder, tree: _Tree) -> Iterator[Finding]:
     """What is wrong around a submitter's results; the results themselves become subjects."""
     if tree.round is not UNKNOWN:
         yield from structure.submitter(home, tree.path)
+        yield from strays.of_submitter(home, tree.path)
         yield from _layout(home, tree)
     for stray in home.strays():
         what = ("scenario", stray.name, "a scenario that has results")
@@ -160,6 +181,7 @@ def _together(tree: _Tree) -> Iterator[Finding]:
     for each in gathered:
         yield from across.check(each)
     yield from duplicates.check(gathered)
+    yield from sealed.shared(tree.path)
 
 
 def _unknown(folder: Path, internal: str, tree: _Tree) -> Finding:

@@ -343,6 +343,11 @@ def inside(path: Path, tree: Path) -> bool:
     return path.resolve().is_relative_to(tree.resolve())
 
 
+def regular(path: Path, tree: Path) -> bool:
+    """Whether a file is there, regular, readable, and no way out of the tree."""
+    return path.is_file() and inside(path, tree) and os.access(path, os.R_OK)
+
+
 def _spelt(scenario: str) -> str:
     """A scenario in MLPerf's spelling; what is none stays as it is."""
     try:

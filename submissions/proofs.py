@@ -10,7 +10,7 @@ from pathlib import Path
 
 from audit.accuracy import judge_text, read
 from audit.finding import Finding
-from submissions import layout, verified
+from submissions import layout
 from submissions.structure import GUIDE, error
 from submissions.subject import Subject
 from submissions.truncate import LIMIT, is_truncated, recorded_hash
@@ -70,7 +70,6 @@ def compliance(place: layout.TestFolder, subject: Subject) -> Iterator[Finding]:
     if test in WITH_PERFORMANCE and not subject.readable(place.performance.detail):
         what = ("file", "missing", "LoadGen's log")
         yield error("compliance", subject.name(place.performance.detail), what, clause, f"run {test} again")
-    yield from verified.scores(place, subject)
     if test in WITH_ACCURACY:
         yield from _log(place.accuracy, subject, hash_wanted=True)
     elif test in SHORTENED:

@@ -57,12 +57,22 @@ _MARKS: Mapping[Kind, Callable[[Path], bool]] = {
 }
 
 
+def _whole(path: Path) -> Path | None:
+    """The submission tree that a folder is a part of, by the division above or in its own name."""
+    divisions = {each.value for each in Division}
+    for place in (path, *path.parents):
+        below = path.relative_to(place).parts
+        submitters = [place / below[0]] if below else layout.folders(place)
+        if place.name in divisions and any((each / "results").is_dir() for each in submitters):
+            return place.parent
+    return None
+
+
 def _instead(path: Path) -> str:
     """What to give instead of a folder that is nothing that can be audited."""
-    parts = path.resolve().parts
-    divisions = [number for number, part in enumerate(parts) if part in {each.value for each in Division}]
-    if divisions and ("results" in parts[divisions[-1] :] or (path / "results").is_dir()):
-        return f"is a part of the submission tree {Path(*parts[: divisions[-1]])}: give that."
+    whole = _whole(path.resolve())
+    if whole:
+        return f"is a part of the submission tree {whole}: give that, half of the checks need what lies beside it."
     if (path / "runs").is_dir():
         return "is the folder of a campaign: give run folders below its runs/, or the tree that `lgh submit` makes."
     wanted = (

@@ -11,10 +11,10 @@ from audit.case import Case, Claim
 from audit.finding import Finding, Severity
 from loadgen_harness.run import Run
 from loadgen_harness.types import Limits, Scenario, TestMode
-from submissions import endpoint, inferred, layout, powered, proofs, structure
+from submissions import endpoint, inferred, layout, powered, proofs, strays, structure, verified
 from submissions.structure import GUIDE, error
 from submissions.subject import Subject
-from submissions.system import MEASUREMENTS
+from submissions.system import MEASUREMENTS, retrained
 
 # Check -> the figure in the round file that it is about; sources that differ on it are quoted.
 FIGURES = {
@@ -50,6 +50,7 @@ def _everything(subject: Subject) -> Iterator[Finding]:
     place = subject.place
     if subject.known:
         yield from _files(subject)
+        yield from strays.of_result(subject)
     yield from _run(subject, place.performance, TestMode.PERFORMANCE)
     if place.accuracy.path.is_dir() or subject.needs_accuracy:
         yield from _run(subject, place.accuracy, TestMode.ACCURACY)
@@ -58,6 +59,7 @@ def _everything(subject: Subject) -> Iterator[Finding]:
         return
     if subject.known and (place.accuracy.path.is_dir() or subject.needs_accuracy):
         yield from proofs.accuracy(place.accuracy, subject)
+    yield from verified.accuracy(place.accuracy, subject)
     yield from inferred.check(subject)
     if subject.known:
         yield from _power(subject)
@@ -79,6 +81,7 @@ def _tests(subject: Subject) -> Iterator[Finding]:
             continue
         if subject.known:
             yield from proofs.compliance(test, subject)
+        yield from verified.test(test, subject)
         if subject.readable(test.performance.detail):
             yield from _run(subject, test.performance, TestMode.PERFORMANCE, name)
 
@@ -101,6 +104,18 @@ def _files(subject: Subject) -> Iterator[Finding]:
         if not content.get(key):
             what = (key, repr(content.get(key, "missing")), "a meaningful text")
             yield error("measurements", name, what, clause, "state it")
+    if subject.closed and content.get("retraining"):
+        yield from _retraining(str(content["retraining"]), name)
+
+
+def _retraining(stated: str, name: str) -> Iterator[Finding]:
+    """The closed division allows none; what is neither yes nor no is for a reviewer."""
+    told = retrained(stated)
+    if told is not False:
+        clause = "inference_rules.adoc, Closed Division: calibration is allowed, retraining is not"
+        fix = "submit to the open division, or write No where nothing was retrained"
+        found = error("measurements", name, ("retraining", repr(stated), "'No'"), clause, fix)
+        yield found if told else replace(found, severity=Severity.WARNING)
 
 
 def _run(subject: Subject, logs: layout.Logs, mode: TestMode, test: str = "") -> Iterator[Finding]:

@@ -32,9 +32,9 @@ def error(check: str, file: Path | str, what: tuple[str, str, str], clause: str,
 def files(tree: Path) -> Iterator[Finding]:
     """Faults in names, sizes and kinds of everything in the tree (the old checker's and the repository's rules)."""
     for path in sorted(tree.rglob("*")):
-        oddity = _oddity(path)
-        if oddity:
-            found, wanted, fix = oddity
+        odd = oddity(path)
+        if odd:
+            found, wanted, fix = odd
             yield error("files", layout.shown(path, tree), ("path", found, wanted), TIDY, fix)
     for path in sorted(tree.iterdir()) if tree.is_dir() else []:
         allowed = path.name in {each.value for each in Division} if path.is_dir() else path.suffix in ROOT_FILES
@@ -109,8 +109,8 @@ def mapping(home: layout.SubmitterFolder) -> Mapping[str, str]:
     return {name: target for name, target in (content or {}).items() if isinstance(target, str)}
 
 
-def _oddity(path: Path) -> tuple[str, str, str] | None:
-    """What is wrong with one path: (found, wanted, fix)."""
+def oddity(path: Path) -> tuple[str, str, str] | None:
+    """What is wrong with one path by itself: (found, wanted, fix); None where nothing is."""
     if path.is_symlink():
         return "a link", "a file", "replace the link by what it points to"
     if path.name.startswith("."):

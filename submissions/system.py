@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,10 @@ Fault = tuple[str, str, str]  # key, found, wanted
 STATUSES = ("available", "preview", "rdi")
 SYSTEM_TYPES = ("datacenter", "edge", "datacenter,edge", "edge,datacenter")
 COUNTS = ("number_of_nodes", "accelerators_per_node")  # the official checker dies of a text here
+AT_LEAST_ONE = ("number_of_nodes", "host_processors_per_node", "host_processor_core_count")
+NUMBER = re.compile(r"[1-9]\d{0,8}(?![\d.])")  # "2 (big); 4 (LITTLE)" counts cores too
+RETRAINED = re.compile(r"\s*(?:y|yes|true|1)\b", re.IGNORECASE)
+NOT_RETRAINED = re.compile(r"\s*(?:n|no|not|none|false|0)\b", re.IGNORECASE)
 
 # Keys that may be empty.
 OPTIONAL = (
@@ -102,12 +107,26 @@ def faults(described: Mapping[str, Any]) -> Iterator[Fault]:
             yield key, "missing", "the key"
         elif key in MEANINGFUL and not described[key]:
             yield key, repr(described[key]), 'a meaningful text ("0" and "N/A" are, 0 and "" are not)'
-        elif key in COUNTS and not str(described[key]).isdigit():
-            yield key, repr(described[key]), "a whole number"
+        elif key in COUNTS and not _whole(described[key]):
+            yield key, repr(described[key]), "a whole number, 0 or more"
+        elif key in AT_LEAST_ONE and not NUMBER.match(str(described[key]).strip()):
+            yield key, repr(described[key]), "a whole number, 1 or more"
     yield from _choice(described, "status", STATUSES)
     yield from _choice(described, "system_type", SYSTEM_TYPES)
     if described.get("is_network"):
         yield "is_network", repr(described["is_network"]), "no such key outside the network division"
+
+
+def retrained(value: Any) -> bool | None:
+    """What measurements.json says of retraining; None where it says neither yes nor no."""
+    if RETRAINED.match(str(value)):
+        return True
+    return False if NOT_RETRAINED.match(str(value)) else None
+
+
+def _whole(value: Any) -> bool:
+    text = str(value)
+    return text.isascii() and text.isdigit()
 
 
 def _choice(described: Mapping[str, Any], key: str, allowed: tuple[str, ...]) -> Iterator[Fault]:

@@ -6,11 +6,9 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from audit.finding import Finding, Severity
 from loadgen_harness.errors import BadInput
 from submissions import layout
 
@@ -42,28 +40,6 @@ def truncate(tree: Path, backup: Path) -> list[Truncation]:
     return [_truncate(logs, tree, backup) for logs in layout.accuracy_folders(tree) if logs.accuracy_log.exists()]
 
 
-def verify(tree: Path, backup: Path) -> Iterator[Finding]:
-    """Whether the hash that each accuracy.txt records is that of the whole log in the backup."""
-    for logs in layout.accuracy_folders(tree):
-        if not logs.accuracy_text.exists():
-            continue
-        name = logs.accuracy_text.relative_to(tree)
-        sealed = _sealed(logs, tree, backup)
-        recorded = recorded_hash(logs)
-        found = _digest(sealed) if sealed.exists() else "no such log in the backup"
-        if recorded != found:
-            yield Finding(
-                check="backup",
-                severity=Severity.ERROR,
-                file=str(name),
-                key="hash",
-                found=recorded or "no hash",
-                wanted=found,
-                clause="mlcommons/inference, truncate_accuracy_log.py: the hash is that of the whole log",
-                fix="restore the whole log from the run folder and truncate again with a fresh backup",
-            )
-
-
 def recorded_hash(logs: layout.Logs) -> str:
     """The hash line of accuracy.txt, empty without one, or where the file may not be read."""
     if not logs.accuracy_text.exists() or not os.access(logs.accuracy_text, os.R_OK):
@@ -92,7 +68,7 @@ def _truncate(logs: layout.Logs, tree: Path, backup: Path) -> Truncation:
     digest = _digest(log)
     if recorded and recorded != digest:
         raise BadInput(f"{name} is not the log whose hash accuracy.txt holds: put both back from the run folder.")
-    _seal(log, _sealed(logs, tree, backup), digest)
+    _seal(log, sealed_log(logs, tree, backup), digest)
     if not recorded:
         text = logs.accuracy_text.read_bytes()
         _replace(logs.accuracy_text, text + f"\nhash={digest}\n".encode())
@@ -109,7 +85,8 @@ def _shorten(log: Path) -> bool:
     return True
 
 
-def _sealed(logs: layout.Logs, tree: Path, backup: Path) -> Path:
+def sealed_log(logs: layout.Logs, tree: Path, backup: Path) -> Path:
+    """Where the whole log of an accuracy folder lies in the backup."""
     return backup / logs.accuracy_log.relative_to(tree)
 
 

@@ -1,11 +1,15 @@
-"""verify_performance.txt against the logs: the scores that it compares are those of the two runs that lie there."""
+"""The texts of compliance tests and accuracy.txt against the logs beside them, and against themselves."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
+from audit import accuracy_counts, verdict_text
+from audit.compliance import _settings
 from audit.finding import Finding
 from loadgen_harness.run import Run
 from submissions import layout
@@ -35,14 +39,44 @@ KEYS = (
 )
 
 
+def accuracy(logs: layout.Logs, subject: Subject, *, subset: bool = False) -> Iterator[Finding]:
+    """Whether the figures of accuracy.txt agree with each other and with the samples of the accuracy run."""
+    if subject.readable(logs.accuracy_text):
+        for finding in accuracy_counts.check(_text(logs.accuracy_text), _samples(subject), subset=subset):
+            yield replace(finding, file=subject.name(logs.accuracy_text))
+
+
+def test(place: layout.TestFolder, subject: Subject) -> Iterator[Finding]:
+    """Whether the verdict of a compliance test follows from what its texts counted, and these from the logs."""
+    reference, audit = subject.performance, subject.run(place.performance)
+    for file in (verdict_text.ACCURACY, verdict_text.PERFORMANCE, verdict_text.LENGTHS):
+        path = place.path / file
+        if not subject.readable(path):
+            continue
+        said = verdict_text.Said(
+            test=place.name,
+            file=subject.name(path),
+            name=file,
+            text=_text(path),
+            scenario=subject.scenario.loadgen,
+            reference=reference,
+            audit=audit,
+            samples=_samples(subject),
+            settings=_settings.merged(place.name, subject.rules),
+        )
+        yield from verdict_text.check(said)
+    if subject.known:  # what older scripts compared differs from release to release
+        yield from scores(place, subject)
+    yield from accuracy(place.accuracy, subject, subset=True)
+
+
 def scores(place: layout.TestFolder, subject: Subject) -> Iterator[Finding]:
     """A finding for each score in verify_performance.txt that is none of its run's figures."""
     path = place.path / layout.VERIFY_PERFORMANCE
     if not subject.readable(path):
         return
     runs = {"reference": subject.performance, "test": subject.run(place.performance)}
-    text = path.read_bytes()[:MOST_BYTES].decode("utf-8", errors="replace")
-    for match in SCORE.finditer(text):
+    for match in SCORE.finditer(_text(path)):
         kind = match[1].lower()
         run, score = runs[kind], _number(match[2])
         if (
@@ -54,6 +88,21 @@ def scores(place: layout.TestFolder, subject: Subject) -> Iterator[Finding]:
             what = (f"{kind} score", match[2], f"a figure of the {kind} run that lies here")
             clause = f"compliance test {place.name}: the submission's own performance run is verified"
             yield error("compliance", subject.name(path), what, clause, f"verify {place.name} again with these logs")
+
+
+def _samples(subject: Subject) -> float | None:
+    """How many samples the accuracy run answered, each once."""
+    run = subject.run(subject.place.accuracy)
+    values = (
+        [run.log.get(key) for key in ("effective_accuracy_sample_count", "qsl_reported_total_count")] if run else []
+    )
+    counts = {float(value) for value in values if isinstance(value, int | float) and value > 0}
+    return counts.pop() if len(counts) == 1 else None  # two that differ have Findings of their own
+
+
+def _text(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.read(MOST_BYTES).decode("utf-8", errors="replace")
 
 
 def _figures(run: Run) -> list[float]:

@@ -33,6 +33,7 @@ PROGRAMS = (
     "subjects",
     "auditees",
     "cli_audit",
+    "power_sessions",
 )
 ROOF = {*TERMINAL, *PROGRAMS, "__main__"}
 GROUND = {"types", "errors", "__init__"}

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from audit import accuracy_text as lines
+from audit.metrics.log import responses
 from audit.metrics.refused import REFUSED
 from loadgen_harness import registry
 from loadgen_harness.errors import BadInput, UnknownName
@@ -89,6 +90,11 @@ def accuracy_text(log: Path, benchmark: str, data: Path | None = None) -> tuple[
     """The same of a log's path, or of the folder (the scenario's too) that holds it, with the lines of accuracy.txt."""
     scores = score_log(benchmark, _run(log), data)
     return scores, lines.write(scores, FRACTIONS.get(_name(benchmark), ()))
+
+
+def answered(log: Path) -> int:
+    """How many samples an accuracy log answers, each counted once."""
+    return len({entry.qsl_idx for entry in responses(_run(log))})
 
 
 def _name(benchmark: str) -> str:

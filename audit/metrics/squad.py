@@ -16,7 +16,10 @@ from loadgen_harness.errors import BadInput
 from loadgen_harness.run import Run
 from loadgen_harness.types import Score
 
-TYPES = ("<f4", "<f2")  # the reference writes float32 [tokens, 2]; transposed logits are not recognised
+TYPES = ("<f4", "<f2")
+# The reference reads [tokens, 2], with --output_transposed [2, tokens]. Read the other way, the likeliest start and end
+# are those of no span: the layout of a log is the one by which far more of them are.
+PROBED, MARGIN, LONGEST = 500, 0.2, 30
 
 
 def score(run: Run, data: Path | None) -> list[Score]:
@@ -47,13 +50,32 @@ def _best(run: Run, windows: Sequence[spans.Window]) -> dict[int, spans.Span]:
     """The best span of each question over its windows; the last response of a window counts, an early window wins."""
     logits = {within(response, len(windows), "the data set"): response.data for response in responses(run)}
     kind = _type(logits, windows)
+    transposed = _transposed(logits, kind)
     best: dict[int, spans.Span] = {}
     for index in sorted(logits):
         window = windows[index]
-        found = spans.best_span(window, np.frombuffer(logits[index], kind).reshape(-1, 2))
+        found = spans.best_span(window, _laid(logits[index], kind, transposed=transposed))
         if found and (window.question not in best or found.score > best[window.question].score):
             best[window.question] = found
     return best
+
+
+def _laid(data: bytes, kind: str, *, transposed: bool) -> np.ndarray:
+    """Start and end logits of each token."""
+    numbers = np.frombuffer(data, kind)
+    return numbers.reshape(2, -1).T if transposed else numbers.reshape(-1, 2)
+
+
+def _transposed(logits: Mapping[int, bytes], kind: str) -> bool:
+    """Whether all start logits stand before all end logits."""
+    some = [data for _, data in sorted(logits.items())[:PROBED]]
+    straight, turned = (np.mean([_spans(_laid(data, kind, transposed=way)) for data in some]) for way in (False, True))
+    return bool(turned > straight + MARGIN)
+
+
+def _spans(rows: np.ndarray) -> bool:
+    start, end = np.argmax(rows, axis=0)
+    return bool(0 <= end - start < LONGEST)
 
 
 def _type(logits: Mapping[int, bytes], windows: Sequence[spans.Window]) -> str:

@@ -1,113 +1,93 @@
-"""CPU packages through RAPL: the energy counters of the kernel's powercap tree (Intel, AMD Zen)."""
+"""CPU packages through RAPL: the energy counters of Intel and AMD Zen, by powercap or, where that is closed, perf."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
-from loadgen_harness.errors import BadInput, SuiteError
-from power.meter import MeterFailed, Scope
+from loadgen_harness.errors import BadInput
+from power.meter import Scope
+from power.meters import _perf, _powercap
+from power.meters._counter import MeanPower, Source
+from power.meters._perf import Perf
+from power.meters._trial import refusal
 
-ROOT = Path("/sys/class/powercap")
-SHORTEST_S = 0.02  # the counters move about once a millisecond: a shorter difference would be noise
-
-
-class Zone:
-    """One counter of the tree, made to run on where the hardware wraps around."""
-
-    def __init__(self, folder: Path) -> None:
-        """Take the counter in `folder`; raises BadInput where it cannot be read."""
-        self.name = _read(folder / "name")
-        self._file = folder / "energy_uj"
-        self._range_uj = int(_read(folder / "max_energy_range_uj"))
-        self._last_uj = int(_read(self._file))
-        self._total_uj = 0
-
-    def joules(self) -> float:
-        """Energy since the zone was taken; needs a call per wrap (an hour at 70 W on common parts)."""
-        now_uj = int(_read(self._file))
-        step_uj = now_uj - self._last_uj
-        self._total_uj += step_uj if step_uj >= 0 else step_uj + self._range_uj
-        self._last_uj = now_uj
-        return self._total_uj / 1e6
+# No library stands behind this: zeus and codecarbon read the powercap files alone, each with a process or thread of
+# its own beside the sampler, and neither names perf, the parts or what cannot be seen.
+STEP_J = 2.0**-14  # 61 µJ: the coarsest unit on common CPUs (AMD's is 15 µJ)
 
 
 class RaplMeter:
-    """Sums the package zones: cores and uncore are inside them, psys is the whole platform and is left out.
+    """Sums the package counters: cores and uncore are inside them, psys is the whole platform and is left out.
 
     DRAM lies beside the package and has a meter of its own, `rapl_dram`. The vendors state no uncertainty; ± 5 %
     covers what comparisons with wall meters found since Haswell (Khan et al. 2018, doi:10.1145/3177754).
     """
 
     scope: Scope = "package"
+    parts: tuple[str, ...] = ("cpu",)  # of this machine: cpu/0, cpu/1
     uncertainty = 0.05
+    resolution = STEP_J
     estimated = False
     interval_s = 0.1
     averaging_s = 0.1
     counting = True
-    prefix = "package"
+    domain = "package"
 
-    def __init__(self, root: Path = ROOT) -> None:
-        """Open the counters below `root`; raises BadInput saying what to do."""
-        folders = _folders(root, self.prefix)
-        if not folders:
-            what = f"no {self.prefix} energy counter under {root}"
-            raise BadInput(f"meter {self._name} found {what}: it needs Linux on a bare CPU that has RAPL.")
-        self._zones = [Zone(folder) for folder in folders]
-        self._time = time.monotonic()
-        self._joules = 0.0
+    def __init__(self, root: Path = _powercap.ROOT, perf: Perf | None = None) -> None:
+        """Open the counters below `root` or with `perf`; raises BadInput saying what to do."""
+        self._way, self._sources = self._open(root, Perf() if perf is None else perf)
+        self.parts = tuple(sorted({source.part for source in self._sources}))
+        self.resolution = STEP_J * len(self._sources)
+        self._mean = MeanPower(self.joules)
 
     @classmethod
-    def available(cls, root: Path = ROOT) -> str:
+    def available(cls, root: Path = _powercap.ROOT, perf: Perf | None = None) -> str:
         """Empty where the counters can be read, else what is missing."""
-        try:
-            cls(root).close()
-        except SuiteError as error:
-            return str(error)
-        return ""
+        return refusal(lambda: cls(root, perf))
 
     def watts(self) -> float:
         """Mean power since the last call (or since the meter was opened)."""
-        time.sleep(max(0.0, self._time + SHORTEST_S - time.monotonic()))
-        now, joules = time.monotonic(), self.joules()
-        mean = (joules - self._joules) / (now - self._time)
-        self._time, self._joules = now, joules
-        return mean
+        return self._mean.watts()
 
     def joules(self) -> float:
-        """Energy of all zones since the meter was opened."""
-        return sum(zone.joules() for zone in self._zones)
+        """Energy of all counters since the meter was opened; raises MeterFailed for one that cannot be trusted."""
+        return sum(source.counter.joules() for source in self._sources)
 
     def describe(self) -> dict[str, str]:
-        """The zones that are summed."""
-        return {"source": "RAPL through powercap", "zones": ", ".join(zone.name for zone in self._zones)}
+        """The counters that are summed."""
+        return {"source": f"RAPL through {self._way}", "zones": ", ".join(each.counter.name for each in self._sources)}
 
     def close(self) -> None:
-        """Nothing stays open."""
+        """Let perf's counters go; powercap's are opened anew for each reading."""
+        _perf.close(self._sources)
 
-    @property
-    def _name(self) -> str:
-        return type(self).__module__.rpartition(".")[2]
-
-
-def _folders(root: Path, prefix: str) -> list[Path]:
-    """Zones by name; the MMIO view of the same counters serves only where the MSR view is missing."""
-    for kind in ("intel-rapl", "intel-rapl-mmio"):
-        folders = [folder for folder in sorted(root.glob(f"{kind}:*")) if (folder / "name").exists()]
-        found = [folder for folder in folders if _read(folder / "name").startswith(prefix)]
+    def _open(self, root: Path, perf: Perf) -> tuple[str, list[Source]]:
+        """Powercap before perf: its zones say more of what they are."""
+        closed = ""
+        try:
+            found = self._chosen(self._zones(root))
+        except BadInput as error:
+            found, closed = [], str(error)
         if found:
-            return found
-    return []
+            return "powercap", found
+        try:
+            found = self._chosen(perf.sources(self.domain))
+        except BadInput as error:
+            raise BadInput(f"{closed[:-1]}, or {_perf.REMEDY}." if closed else str(error)) from error
+        if not found:
+            raise BadInput(closed or self._absence(root))
+        return "perf", found
 
+    def _zones(self, root: Path) -> list[Source]:
+        return _powercap.sources(root, self.domain)
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii").strip()
-    except PermissionError as error:
-        remedy = "sudo chmod a+r /sys/class/powercap/*/energy_uj"
-        raise BadInput(f"{path} may be read by root only: run `{remedy}` (until the next boot).") from error
-    except (OSError, ValueError) as error:
-        raise MeterFailed(f"{path} cannot be read ({error}): use another meter.") from error
+    def _chosen(self, found: list[Source]) -> list[Source]:
+        return found
+
+    def _absence(self, root: Path) -> str:
+        name = type(self).__module__.rpartition(".")[2]
+        what = f"no {self.domain} energy counter under {root} nor in perf"
+        return f"meter {name} found {what}: it needs Linux on a bare CPU that has RAPL."
 
 
 METER = RaplMeter

@@ -7,14 +7,15 @@ from power.meters.rapl import RaplMeter
 
 
 class RaplDramMeter(RaplMeter):
-    """Sums the DRAM zones; ± 20 %, since some CPUs only model the value.
+    """Sums the DRAM counters; ± 20 %, since some CPUs only model the value.
 
     Desrochers et al. 2016, doi:10.1145/2989081.2989088.
     """
 
     scope: Scope = "memory"
+    parts: tuple[str, ...] = ("memory",)
     uncertainty = 0.20
-    prefix = "dram"
+    domain = "dram"
 
 
 METER = RaplDramMeter

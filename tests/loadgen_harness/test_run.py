@@ -261,3 +261,11 @@ def test_odd_keys(tmp_path: Path) -> None:
     run = folder(tmp_path, record(["a"], 1), record(None, 2), record({}, 3))
     assert len(run.log) == 3
     read_everything(run)
+
+
+@pytest.mark.parametrize("scenario", ["SingleStream", "MultiStream"])
+def test_an_estimate_that_loadgen_could_not_make_is_no_metric(tmp_path: Path, scenario: str) -> None:
+    percentiles = ("result_90.00_percentile_latency_ns", "result_99.00_percentile_per_query_latency_ns")
+    logged = [record(key, 5_000_000) for key in percentiles]
+    run = folder(tmp_path, record("effective_scenario", scenario), record(KEYS[scenario][0], 0), *logged)
+    assert run.result is None

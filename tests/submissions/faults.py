@@ -9,6 +9,7 @@ from tests.submissions.mutations import (
     OFFLINE,
     OPEN,
     RESULT,
+    RUN,
     SINGLE,
     SYSTEM,
     Change,
@@ -17,6 +18,7 @@ from tests.submissions.mutations import (
     copy,
     edit,
     json_key,
+    write,
 )
 
 FAULTS: dict[str, Mutation] = {**SETTINGS, **VERDICTS, **FIGURES, **RUNS, **FILES, **TEXTS, **TREE}
@@ -28,5 +30,9 @@ ALLOWED: dict[str, Change] = {
     "open result below the target": accuracy_text(OPEN, "accuracy=1.000%, good=500, total=50000"),
     "open result without a hash": edit(OPEN / "accuracy/accuracy.txt", "hash=", "sum="),
     "a quotation mark in the notes": json_key(SYSTEM, "hw_notes", 'a "fast" one'),
+    "open result of retrained weights": json_key(OPEN / "measurements.json", "retraining", "Yes"),
+    "cores of two kinds": json_key(SYSTEM, "host_processor_core_count", "2 (big); 4 (LITTLE)"),
+    "a description of the software beside a result": write(OPEN / "pip_freeze.json", "{}"),
+    "LoadGen's trace": write(SINGLE / RUN / "mlperf_log_trace.json", "[]"),
     "folder names in lower case": lambda tree: (tree / OFFLINE).rename(tree / RESULT / "offline"),
 }

@@ -32,6 +32,7 @@ from tests.submissions.mutations import (
     write,
 )
 
+OTHERS_HASH = "b18db1e7ab7347ab6ac751180d1aebf9f198d568732df2e480648c4d6f6d0e90"  # of MultiStream's accuracy log
 POWER = ("client.json", "client.log", "ptd_logs.txt", "server.json", "server.log")
 
 RUNS: dict[str, Mutation] = {
@@ -121,6 +122,12 @@ FILES: dict[str, Mutation] = {
     "measurement empty": Mutation(
         json_key(SINGLE / "measurements.json", "retraining", False), one("measurements", "retraining")
     ),
+    "retrained weights": Mutation(
+        json_key(SINGLE / "measurements.json", "retraining", "Yes"), one("measurements", "retraining")
+    ),
+    "fine-tuned weights": Mutation(
+        json_key(MULTI / "measurements.json", "retraining", "fine-tuned"), one("measurements", "retraining")
+    ),
     "measurement missing": Mutation(
         json_key(SINGLE / "measurements.json", "weight_data_types"), one("measurements", "weight_data_types")
     ),
@@ -138,6 +145,16 @@ FILES: dict[str, Mutation] = {
     "dead link": Mutation(lambda tree: (tree / SINGLE / "link").symlink_to("nowhere"), one("files", "path")),
     "stray file at the root": Mutation(write(Path("run.sh"), "x"), one("files", "path")),
     "left-over in a test": Mutation(write(SINGLE / "TEST01" / RUN / "ptd_out.txt", "x"), one("files", "path")),
+    "notes in a run": Mutation(write(SINGLE / RUN / "notes.txt", "x"), one("stray", "file")),
+    "notes in the accuracy run": Mutation(write(MULTI / "accuracy/notes.txt", "x"), one("stray", "file")),
+    "notes in the run of a test": Mutation(write(SINGLE / "TEST04" / RUN / "notes.txt", "x"), one("stray", "file")),
+    "notes beside the submitters": Mutation(write(Path("closed/x.txt"), "x"), one("stray", "file")),
+    "notes between the scenarios": Mutation(write(RESULT / "notes.txt", "x"), one("stray", "file")),
+    "notes in a test": Mutation(write(MULTI / "TEST01/notes.txt", "x"), one("stray", "file")),
+    "archive beside a result": Mutation(write(SINGLE / "logs.zip", "PK"), one("stray", "file")),
+    "a second run": Mutation(copy(SINGLE / RUN, SINGLE / "performance/run_2"), one("stray", "run")),
+    "a run beside a result": Mutation(copy(MULTI / RUN, MULTI / "first_try"), one("stray", "run")),
+    "another folder beside a result": Mutation(write(OFFLINE / "plots/a.svg", "x"), one("stray", "folder")),
     "power logs incomplete": Mutation(
         together(
             *(write(SINGLE / "performance" / name, "x") for name in (*(f"power/{each}" for each in POWER[:4]),)),
@@ -167,6 +184,9 @@ TEXTS: dict[str, Mutation] = {
     "hash of the truncated log": Mutation(hashed(OFFLINE / "accuracy", sha256), one("truncation", "hash")),
     "hash of nothing": Mutation(hashed(MULTI / "accuracy", lambda _: sha256(b"")), one("truncation", "hash")),
     "hash of a test's truncated log": Mutation(hashed(OFFLINE / "TEST01/accuracy", sha256), one("truncation", "hash")),
+    "hash of another scenario's log": Mutation(
+        hashed(SINGLE / "accuracy", lambda _: OTHERS_HASH), one("truncation", "hash")
+    ),
     "hash of a short log that it is not": Mutation(
         write(SINGLE / "accuracy/mlperf_log_accuracy.json", '[\n{ "seq_id" : 0, "qsl_idx" : 1, "data" : "00" }\n]\n'),
         (*one("responses", "entries"), *one("truncation", "hash")),
@@ -179,6 +199,48 @@ TEXTS: dict[str, Mutation] = {
         edit(MULTI / "TEST04/verify_performance.txt", "TEST PASS", "TEST FAIL"), one("compliance", "verdict")
     ),
     "verdict missing": Mutation(remove(SINGLE / "TEST04/verify_performance.txt"), one("compliance", "file")),
+    "accuracy that its counts do not give": Mutation(
+        accuracy_text(SINGLE, "accuracy=77.000%, good=38251, total=50000"), one("accuracy-text", "accuracy")
+    ),
+    "more right answers than answers": Mutation(
+        accuracy_text(MULTI, "accuracy=76.502%, good=50001, total=50000"), one("accuracy-text", "good")
+    ),
+    "accuracy of a part of the samples": Mutation(
+        accuracy_text(OPEN, "accuracy=80.000%, good=8000, total=10000"), one("accuracy-text", "total")
+    ),
+    "accuracy of a test on more samples than there are": Mutation(
+        edit(OFFLINE / "TEST01/accuracy/accuracy.txt", "good=778, total=1015", "good=76650, total=100000"),
+        one("accuracy-text", "total"),
+    ),
+    "differences counted beside TEST PASS": Mutation(
+        edit(
+            SINGLE / "TEST01/verify_accuracy.txt", "num_perf_log_data_mismatch = 0", "num_perf_log_data_mismatch = 12"
+        ),
+        one("verdict-text", "num_perf_log_data_mismatch"),
+    ),
+    "unknown samples counted beside TEST PASS": Mutation(
+        edit(SINGLE / "TEST01/verify_accuracy.txt", "num_missing_qsl_idxs = 0", "num_missing_qsl_idxs = 3"),
+        (*one("verdict-text", "num_missing_qsl_idxs"), *one("verdict-text", "num_perf_log_qsl_idx_match")),
+    ),
+    "verified against a part of the accuracy log": Mutation(
+        edit(MULTI / "TEST01/verify_accuracy.txt", "num_acc_log_entries = 50000", "num_acc_log_entries = 5000"),
+        one("verdict-text", "num_acc_log_entries"),
+    ),
+    "more samples verified than the test issued": Mutation(
+        edit(OFFLINE / "TEST01/verify_accuracy.txt", "= 4192", "= 4192000"),
+        one("verdict-text", "num_perf_log_entries"),
+    ),
+    "nothing counted above the verdict": Mutation(
+        write(MULTI / "TEST04/verify_performance.txt", "TEST PASS\n"), one("verdict-text", "counts")
+    ),
+    "both verdicts": Mutation(
+        edit(OFFLINE / "TEST04/verify_performance.txt", "TEST PASS", "TEST FAIL: Test score invalid\nTEST PASS"),
+        one("verdict-text", "verdict"),
+    ),
+    "a test much faster than the reference": Mutation(
+        edit(OFFLINE / "TEST04/verify_performance.txt", "test score = 48.0756", "test score = 60.5"),
+        (*one("compliance", "test score"), *one("verdict-text", "test score")),
+    ),
     "verdict on another run": Mutation(
         edit(OFFLINE / "TEST01/verify_performance.txt", "Test score = 48.0763", "Test score = 48.9"),
         one("compliance", "test score"),
@@ -198,6 +260,20 @@ TREE: dict[str, Mutation] = {
     "key empty": Mutation(json_key(SYSTEM, "framework", ""), one("system", "framework")),
     "count of 0": Mutation(json_key(SYSTEM, "accelerators_per_node", 0), one("system", "accelerators_per_node")),
     "count in words": Mutation(json_key(SYSTEM, "number_of_nodes", "N/A"), one("system", "number_of_nodes")),
+    "no node": Mutation(json_key(SYSTEM, "number_of_nodes", "0"), one("system", "number_of_nodes")),
+    "fewer accelerators than none": Mutation(
+        json_key(SYSTEM, "accelerators_per_node", "-8"), one("system", "accelerators_per_node")
+    ),
+    "fewer nodes than none": Mutation(json_key(SYSTEM, "number_of_nodes", -1), one("system", "number_of_nodes")),
+    "processors in words": Mutation(
+        json_key(SYSTEM, "host_processors_per_node", "two"), one("system", "host_processors_per_node")
+    ),
+    "no cores": Mutation(
+        json_key(SYSTEM, "host_processor_core_count", "0"), one("system", "host_processor_core_count")
+    ),
+    "cores that are no number": Mutation(
+        json_key(SYSTEM, "host_processor_core_count", "nan"), one("system", "host_processor_core_count")
+    ),
     "status misspelt": Mutation(json_key(SYSTEM, "status", "avaliable"), one("system", "status")),
     "system type misspelt": Mutation(
         json_key(SYSTEM, "system_type", "egde"), (*one("system", "system_type"), *one("suite", "system_type"))

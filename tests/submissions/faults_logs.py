@@ -214,6 +214,13 @@ FIGURES: dict[str, Mutation] = {
     "a result of 0": Mutation(
         both(OPEN / RUN, result_samples_per_second=0.0), one("rates", "result_samples_per_second")
     ),
+    "no estimate of so few queries": Mutation(
+        together(
+            both(MULTI / RUN, early_stopping_latency_ms=0),
+            edit(MULTI / RUN / SUMMARY, "99.0th percentile estimate: 101531046", "99.0th percentile estimate: 0"),
+        ),
+        (*one("early-stopping", "early_stopping_latency_ms"), *(("compliance", "reference score"),) * 2),
+    ),
     "a second, better result": Mutation(
         line(OPEN / RUN, "result_samples_per_second", 48.0759), one("repeated", "result_samples_per_second")
     ),

@@ -25,6 +25,10 @@ ACCURACY = {
         for name, value in (("ne", 0.8665), ("accuracy", 0.6965), ("gauc", 0.7866))
     ),
 }
+COUNTED = (
+    "num_acc_log_entries = 349823\nnum_perf_log_entries = 4096\nnum_matched = 4096\nnum_unmatched = 0\n"
+    "num_ne_mismatch = 0\ntolerance = 0.10%\n\nTEST PASS\n"
+)
 CONFIG = "Found Audit Config file (audit.config). Overriding TestSettings from audit.config file."
 
 
@@ -65,7 +69,7 @@ def _result(folder: Path, benchmark: str, scenario: str, hour: int) -> None:
         lines = ("First token check pass: True", "EOS check pass: True", "Sample length check pass: True")
         _write(folder / "TEST06/verify_accuracy.txt", "\n".join(lines) + "\n")
     else:
-        _write(folder / "TEST08/verify_accuracy.txt", "TEST PASS\n")
+        _write(folder / "TEST08/verify_accuracy.txt", COUNTED)
 
 
 def settings(benchmark: str, scenario: str, mode: str, hour: int) -> dict[str, Any]:
@@ -184,6 +188,18 @@ def text(benchmark: str, scenario: str, old: str, new: str) -> Change:
     return change
 
 
+def verdict(benchmark: str, scenario: str, old: str, new: str) -> Change:
+    """The verify_accuracy.txt of the one test with other words."""
+    name = "TEST06" if benchmark == LLAMA else "TEST08"
+
+    def change(root: Path) -> None:
+        path = place(root, benchmark, scenario) / name / "verify_accuracy.txt"
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+
+    return change
+
+
 FAULTS: dict[str, Mutation] = {
     "Interactive judged by Server's limits": Mutation(
         logged(LLAMA, "Interactive", requested_server_ttft_latency=2000 * MS, requested_server_tpot_latency=200 * MS),
@@ -211,6 +227,23 @@ FAULTS: dict[str, Mutation] = {
     "samples not issued equally often": Mutation(
         logged(LLAMA, "Offline", effective_sample_concatenate_permutation=False),
         (("equal-issue", "effective_sample_concatenate_permutation"),),
+    ),
+    "entropies that differ counted beside TEST PASS": Mutation(
+        verdict(DLRM, "Server", "num_ne_mismatch = 0", "num_ne_mismatch = 7"), (("verdict-text", "num_ne_mismatch"),)
+    ),
+    "entropies compared within 10 %": Mutation(
+        verdict(DLRM, "Offline", "tolerance = 0.10%", "tolerance = 10.00%"), (("verdict-text", "tolerance"),)
+    ),
+    "fewer requests matched than 1": Mutation(
+        verdict(DLRM, "Offline", "num_matched = 4096", "num_matched = 0"), (("verdict-text", "num_matched"),)
+    ),
+    "first token skipped in Interactive": Mutation(
+        verdict(LLAMA, "Interactive", "First token check pass: True", "First token check pass: Skipped"),
+        (("verdict-text", "First token check pass"),),
+    ),
+    "end of sequence checked twice": Mutation(
+        verdict(LLAMA, "Offline", "EOS check pass: True", "EOS check pass: False\nEOS check pass: True"),
+        (("verdict-text", "EOS check pass"),),
     ),
     "Server slower than allowed": Mutation(
         logged(DLRM, "Server", effective_target_latency_ns=60000 * MS),

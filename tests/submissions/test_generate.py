@@ -16,7 +16,8 @@ from loadgen_harness.types import Division, Scenario
 from submissions import layout
 from submissions.check import check
 from submissions.generate import Entry, generate
-from submissions.truncate import truncate, verify
+from submissions.sealed import verify
+from submissions.truncate import truncate
 from tests.submissions import trees
 from tests.submissions.folders import DIGITS, RESNET50, Made, make
 

@@ -43,7 +43,8 @@ def test_a_fault_has_its_findings_and_no_other(tree: Path, name: str) -> None:
     assert sorted((each.check, each.key) for each in found) == sorted(FAULTS[name].wanted)
     assert all(each.file and each.found and each.wanted and each.clause and each.fix for each in found)
     assert all(each.official in ("accepts", "rejects", "crashes") for each in found)
-    assert all(each.severity is Severity.ERROR for each in found if not {each.check, each.key} & WARNS)
+    graver = [each for each in found if not {each.check, each.key} & WARNS and name not in WARNED]
+    assert all(each.severity is Severity.ERROR for each in graver)
 
 
 @pytest.mark.parametrize("name", ALLOWED)
@@ -74,4 +75,8 @@ WARNS = {
     "times",
     "rates",
     "model_mapping",
+    "counts",
+    "run",
+    "folder",
 }
+WARNED = {"notes between the scenarios", "notes in a test", "archive beside a result", "fine-tuned weights"}

@@ -75,3 +75,16 @@ def test_a_folder_that_cannot_be_read_is_one_sentence(tmp_path: Path, monkeypatc
     monkeypatch.setattr(Path, "iterdir", refuse)
     with pytest.raises(BadInput, match="Permission denied"):
         kind_of(tmp_path)
+
+
+@pytest.mark.parametrize("part", ["closed", "closed/Acme/src", "closed/Acme/systems"])
+def test_a_division_and_a_submitters_own_folders_name_the_tree_too(tmp_path: Path, part: str) -> None:
+    made(tmp_path, "tree/closed/Acme/results/box/resnet50/Offline/README.md", f"tree/{part}/notes.txt")
+    with pytest.raises(BadInput, match=f"a part of the submission tree {tmp_path.resolve()}/tree: give that"):
+        kind_of(tmp_path / "tree" / part)
+
+
+def test_a_folder_that_is_merely_called_closed_is_part_of_nothing(tmp_path: Path) -> None:
+    made(tmp_path, "closed/notes.txt", "closed/old/notes.txt")
+    with pytest.raises(BadInput, match="check the path"):
+        kind_of(tmp_path / "closed")

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from loadgen_harness.errors import BadInput
 from loadgen_harness.types import Division
-from submissions import layout, truncate
+from submissions import layout, sealed, truncate
 from submissions.truncate import GAP, KEPT, LIMIT
 
-LONG = b"[" + b"0123456789" * 5000 + b"]"
+ENTRIES = (f'{{ "seq_id" : {n}, "qsl_idx" : {n}, "data" : "{n:064X}", "token_count" : 0 }}' for n in range(100))
+LONG = ("[\n" + ",\n".join(ENTRIES) + "\n]\n").encode()
 
 
 def place(tree: Path, content: bytes = LONG) -> layout.Logs:
@@ -51,16 +52,16 @@ def test_goes_on_after_an_interruption(tmp_path: Path) -> None:
     logs.accuracy_log.write_bytes(LONG)  # as if killed between the hash line and the truncation
     (done,) = truncate.truncate(tmp_path / "tree", tmp_path / "backup")
     assert done.changed and logs.accuracy_text.read_text().count("hash=") == 1
-    assert not list(truncate.verify(tmp_path / "tree", tmp_path / "backup"))
+    assert not list(sealed.verify(tmp_path / "tree", tmp_path / "backup"))
 
 
 def test_verify_sees_a_wrong_hash_and_a_lost_backup(tmp_path: Path) -> None:
     logs = place(tmp_path / "tree")
     truncate.truncate(tmp_path / "tree", tmp_path / "backup")
-    (lost,) = truncate.verify(tmp_path / "tree", tmp_path / "elsewhere")
+    (lost,) = sealed.verify(tmp_path / "tree", tmp_path / "elsewhere")
     assert "no such log" in lost.wanted
     logs.accuracy_text.write_text(f"hash={'0' * 64}\n")
-    (wrong,) = truncate.verify(tmp_path / "tree", tmp_path / "backup")
+    (wrong,) = sealed.verify(tmp_path / "tree", tmp_path / "backup")
     assert wrong.found == "0" * 64 and wrong.file.endswith("accuracy.txt")
 
 

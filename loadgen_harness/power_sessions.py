@@ -1,0 +1,153 @@
+"""The verb `power-session`: an official MLPerf power session around `lgh run`, checked while a re-run is cheap."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from audit.finding import Finding, errors
+from audit.power_check import check
+from loadgen_harness import cli_run, console, plan, registry, rounds, verbs
+from loadgen_harness.errors import BadInput
+from loadgen_harness.run import Run
+from loadgen_harness.types import RunSpec, TestMode
+from power import official, server_conf, session, simulator
+from power.ptd import address
+
+LABEL = re.compile(r"[A-Za-z0-9_-]*")
+LOCAL = "127.0.0.1"
+START_S = 3.0  # a run's process, model and warm-up, beside what the plan expects
+PROGRAM = Path(simulator.__file__).with_name("ptd")  # a PTDaemon is started by its path, without arguments of ours
+SIMULATED = ("power-simulated", "power-replies")  # what a session with the simulator cannot but be found to have
+PLAIN_S = 10.0  # between two lines of the workload that are shown
+
+
+def session_(args: argparse.Namespace) -> int:
+    """Write server.conf, or run the session and judge it at once."""
+    checkout = official.checkout(args.power_dev)
+    if args.server_conf:
+        return _conf(args, checkout)
+    planned = _planned(args, checkout)
+    console.say(f"two runs and the waits of the official server: about {console.clock(planned.total_s)}")
+    folder = session.run(planned, _progress())
+    return _judge(folder)
+
+
+def _conf(args: argparse.Namespace, checkout: official.Checkout) -> int:
+    """server.conf for the director, and what to type there."""
+    if not args.ptd:
+        raise BadInput("name the PTDaemon program on the director with --ptd.")
+    server_conf.write(args.server_conf, server_conf.text(args.ptd, [_analyzer(args)], ntp=args.ntp))
+    console.say(f"wrote {args.server_conf}; on the director, from the same commit of power-dev ({official.COMMIT}):")
+    console.say(f"  python {checkout.server.relative_to(checkout.path)} -c {args.server_conf.name}")
+    return verbs.OK
+
+
+def _planned(args: argparse.Namespace, checkout: official.Checkout) -> session.Plan:
+    """Everything that can be wrong is found before the first of two long runs."""
+    if not args.output:
+        raise BadInput("name the folder of the session with --output.")
+    if not LABEL.fullmatch(args.label):
+        raise BadInput(f"--label {args.label!r} may hold letters, digits, - and _ alone.")
+    spec = _workload(args)
+    output = args.output.resolve()
+    host, port = _director(args.director) if args.director else (LOCAL, server_conf.PORT)
+    return session.Plan(
+        checkout=checkout,
+        output=output,
+        workload=_command(args),
+        run_s=plan.estimate_s(spec) + START_S,
+        ntp=args.ntp,
+        director=host,
+        port=port,
+        label="-".join(filter(None, [args.label, simulator.MARK if args.simulate else ""])),
+        server_conf="" if args.director else _local(args),
+    )
+
+
+def _workload(args: argparse.Namespace) -> RunSpec:
+    """The run, which must be one that a power session may hold; its data and model are there before the session."""
+    spec = verbs.spec_of(args)
+    if spec.mode is not TestMode.PERFORMANCE or spec.test:
+        raise BadInput("power is measured in performance runs alone: leave out --mode and --test.")
+    round_ = rounds.load(spec.round)
+    registry.load(registry.BACKENDS, spec.backend)
+    round_.limits(spec.benchmark, spec.scenario)
+    verbs.prepare(spec)
+    return spec
+
+
+def _command(args: argparse.Namespace) -> list[str]:
+    """Our own `run`, as the official client is to call it twice."""
+    general = [f"--round={args.round}"] if args.round else []
+    return [sys.executable, "-m", "loadgen_harness", *general, "run", *cli_run.given(args)]
+
+
+def _director(text: str) -> tuple[str, int]:
+    host, port = address(text if ":" in text else f"{text}:{server_conf.PORT}")
+    return host, port
+
+
+def _local(args: argparse.Namespace) -> str:
+    """server.conf of a server on this machine, with the PTDaemon that was named or the simulator."""
+    if not args.simulate and not args.ptd:
+        raise BadInput("--local wants the PTDaemon program with --ptd; to try without one, use --simulate.")
+    ptd = args.ptd if not args.simulate else str(PROGRAM)
+    return server_conf.text(ptd, [_analyzer(args)], ntp=args.ntp, host=LOCAL)
+
+
+def _analyzer(args: argparse.Namespace) -> server_conf.Analyzer:
+    return server_conf.Analyzer(
+        device_type=args.device_type,
+        device_port=args.device_port or ("none" if args.simulate else ""),
+        interface=args.interface,
+        channel=args.channel,
+        network_port=args.network_port,
+        gpib_board=args.gpib_board,
+    )
+
+
+def _progress() -> session.Progress:
+    """Each step at once, with the time left; of the workload's own lines one now and then."""
+    last = 0.0
+
+    def report(said: str, left_s: float) -> None:
+        nonlocal last
+        workload = said.startswith("  ")
+        if workload and time.monotonic() - last < PLAIN_S:
+            return
+        if workload:
+            last = time.monotonic()
+        console.say(f"{console.clock(left_s)} left  {said}")
+
+    return report
+
+
+def _judge(folder: Path) -> int:
+    """Both runs and the eleven items, with a remedy for each failure."""
+    invalid = [
+        f"{phase}: {reason}"
+        for phase in session.ORDER
+        for reason in Run(folder / session.RUNS / phase).invalid_reasons
+    ]
+    found = list(check(folder / session.PERFORMANCE, folder))
+    for line in invalid:
+        console.say(f"INVALID  {line}", "red")
+    simulated = any(finding.check == SIMULATED[0] for finding in found)
+    rest = [finding for finding in found if not simulated or finding.check not in SIMULATED]
+    verbs.show(rest)
+    if simulated:
+        console.note("the PTDaemon was a simulator: this session is a try-out, and every check refuses to submit it.")
+    console.say(_verdict(folder, rest, bool(invalid)))
+    return verbs.OK if not errors(rest) and not invalid else verbs.FOUND
+
+
+def _verdict(folder: Path, found: Sequence[Finding], invalid: bool) -> str:
+    """One line on the session."""
+    if errors(found) or invalid:
+        return f"not in order: mend it and repeat the session; what it left is in {folder}"
+    return f"all eleven items of the power check and the 5 % rule are kept: {folder / session.PERFORMANCE}"

@@ -1,0 +1,138 @@
+"""What is said of the energy of one run: one record, its shares per query, sample and token, and its words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import floor, log10
+from typing import Any
+
+JOULES_PER_WH = 3600.0
+STREAMS = ("SingleStream", "MultiStream")
+PER_MULTISTREAM = 8  # samples of a query, so queries of a SingleStream run that MultiStream is inferred from
+ESTIMATED, REPLAYED = "estimated", "estimated, replay of a recorded log"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Energy:
+    """What one meter, or a sum of meters, says about one run; `made()` completes it.
+
+    Joules and watts are those of LoadGen's window; `idle_w` is the mean of `idle_s` seconds before the run, None where
+    nothing was measured then. [`joules_low`, `joules_high`] is the 95 % interval of power/uncertainty.py. `official_w`
+    is the mean of the samples strictly inside the window, from which `metric` is made in MLPerf's units: watts, or
+    millijoules per query for SingleStream and MultiStream. Figures that need a count that LoadGen did not log are None.
+    """
+
+    meter: str
+    scope: str
+    parts: tuple[str, ...]
+    estimated: bool  # modelled or replayed: never in stars, comparisons, Pareto fronts
+    replay: bool
+    counter: bool
+    duration_s: float
+    samples: int  # readings inside the window
+    mean_w: float
+    min_w: float
+    max_w: float
+    official_w: float
+    idle_w: float | None
+    idle_s: float
+    joules: float
+    joules_low: float
+    joules_high: float
+    scenario: str
+    queries: int | None
+    samples_done: int | None
+    tokens: float | None
+    per_query_j: float | None
+    per_sample_j: float | None
+    per_token_j: float | None
+    samples_per_j: float | None
+    tokens_per_j: float | None  # the same as tokens per watt-second
+    wh_per_1000_queries: float | None
+    metric: float | None
+    metric_unit: str
+
+    @property
+    def word(self) -> str:
+        """What must stand beside every figure that is no measurement of this machine; empty for a measurement."""
+        if not self.estimated:
+            return ""
+        return REPLAYED if self.replay else ESTIMATED
+
+    def text(self) -> str:
+        """One line for people; an estimate says so, first."""
+        digits = 2 if self.estimated else 3
+        value, low, high = (figure(j, digits) for j in (self.joules, self.joules_low, self.joules_high))
+        if self.estimated:
+            return f"≈ {value} J ({self.word}, {low}\u2013{high} J)"
+        return f"{value} J ({self.meter}, {self.scope}, {low}\u2013{high} J)"
+
+    def per_text(self) -> str:
+        """Joules per sample and per token where LoadGen logged the counts; of an estimate the interval alone."""
+        found = (("sample", self.per_sample_j), ("token", self.per_token_j))
+        texts = ", ".join(self._per(name, value) for name, value in found if value)
+        return f"{self.word} {texts}" if texts and self.estimated else texts
+
+    def idle_text(self) -> str:
+        """Idle power and how long it was watched; empty where nothing was measured before the run."""
+        if self.idle_w is None:
+            return ""
+        about = "≈ " if self.estimated else ""
+        return f"idle {about}{figure(self.idle_w, 2 if self.estimated else 3)} W over {figure(self.idle_s, 2)} s before"
+
+    def interval(self, value: float) -> tuple[float, float]:
+        """The 95 % interval of a figure that is proportional to the joules."""
+        low, high = self.joules_low / self.joules, self.joules_high / self.joules
+        return value * low, value * high
+
+    def metric_as(self, scenario: str) -> tuple[float | None, str]:
+        """MLPerf's power metric where the run counts as another scenario, inferred from it as the rules permit."""
+        value, unit = metric(scenario, self.official_w, self.duration_s, self.queries)
+        if value is not None and scenario == "MultiStream" and self.scenario == "SingleStream":
+            value *= PER_MULTISTREAM
+        return value, unit
+
+    def _per(self, name: str, value: float) -> str:
+        low, high = self.interval(value)
+        interval = f"{figure(low, 2)}\u2013{figure(high, 2)} J per {name}"
+        return interval if self.estimated else f"{figure(value, 3)} J per {name} ({interval})"
+
+
+def made(*, joules: float, queries: int, samples_done: int, tokens: float, **known: Any) -> Energy:
+    """An Energy with every figure that follows from the others; a count of 0 is one that LoadGen did not log."""
+    value, unit = metric(known["scenario"], known["official_w"], known["duration_s"], queries)
+    per_query = _share(joules, queries)
+    return Energy(
+        **known,
+        joules=joules,
+        queries=queries or None,
+        samples_done=samples_done or None,
+        tokens=tokens or None,
+        per_query_j=per_query,
+        per_sample_j=_share(joules, samples_done),
+        per_token_j=_share(joules, tokens),
+        samples_per_j=_share(samples_done, joules) or None,
+        tokens_per_j=_share(tokens, joules) or None,
+        wh_per_1000_queries=None if per_query is None else per_query * 1000 / JOULES_PER_WH,
+        metric=value,
+        metric_unit=unit,
+    )
+
+
+def metric(scenario: str, mean_w: float, duration_s: float, queries: int | None) -> tuple[float | None, str]:
+    """MLPerf's power metric: watts, for the stream scenarios millijoules per query (its joules per stream)."""
+    if scenario not in STREAMS:
+        return mean_w, "W"
+    return (mean_w * duration_s * 1000 / queries if queries else None), "mJ/query"
+
+
+def _share(value: float, count: float) -> float | None:
+    return value / count if count else None
+
+
+def figure(value: float, digits: int) -> str:
+    """A number with so many significant digits and no exponent."""
+    if value == 0:
+        return "0"
+    places = digits - 1 - floor(log10(abs(value)))
+    return f"{round(value, places):,.{max(0, places)}f}"
