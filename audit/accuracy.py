@@ -235,7 +235,8 @@ def _missing(court: _Court, target: Target, line: int = 0) -> Finding:
         severity=Severity.WARNING if bounded and not court.open else court.severity,
         line=line,
         official="" if target.metric not in OFFICIAL else ACCEPTS if bounded or court.open else REJECTS,
-        fix=f"Write it as the reference script does, such as {example}.",
+        fix=f"Write it as the reference script does, such as {example}"
+        + ("; lgh check TREE --fix does." if line else "."),
     )
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from audit.accuracy_text import FILE
 from audit.finding import Finding, Severity
+from loadgen_harness.run import Run
 
 CHECK = "accuracy-text"
 CLAUSE = (
@@ -39,6 +40,15 @@ def check(text: str, samples: float | None = None, *, subset: bool = False) -> I
                 yield from (_finding(doubt, number) for doubt in judge(match))
         if samples and (match := re.match(COUNTED, line)):
             yield from (_finding(doubt, number) for doubt in _counted(match, samples, subset))
+
+
+def answered(run: Run | None) -> float | None:
+    """How many samples an accuracy run answered, each once; None where its log does not say, or says two numbers."""
+    values = (
+        [run.log.get(key) for key in ("effective_accuracy_sample_count", "qsl_reported_total_count")] if run else []
+    )
+    counts = {float(value) for value in values if isinstance(value, int | float) and value > 0}
+    return counts.pop() if len(counts) == 1 else None
 
 
 def _share(match: re.Match[str]) -> Iterator[Doubt]:

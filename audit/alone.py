@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from audit import accuracy, consistency, figures, known, rules, stopping, summary, validity
+from audit import accuracy, accuracy_counts, consistency, figures, known, rules, stopping, summary, validity
 from audit.case import Case, Check, Claim
 from audit.finding import Finding, Severity
 from loadgen_harness import rounds
@@ -138,6 +138,7 @@ def _accuracy(run: Run, benchmark: Benchmark, round_: Round, scenario: Scenario 
     text = run.read(accuracy.FILE, MOST_TEXT).decode("utf-8", "replace")
     if text.strip():
         yield from accuracy.judge_text(text, benchmark.metrics, round_.rules(benchmark.name), scenario=scenario)
+        yield from accuracy_counts.check(text, accuracy_counts.answered(run))
 
 
 def _unjudged() -> Finding:

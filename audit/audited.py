@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from audit import catalogue
+from audit import cascade, catalogue
 from audit.finding import Finding, Severity, errors
+from audit.result_rows import ACCEPTS, REJECTS, Figures, ResultRow, rows
 
-ACCEPTS, REJECTS = "accepts", "rejects"
 SEVERAL, WHOLE = "in several results", "the tree"
 MOST = 100  # characters of a found value in a heading
 ORDER = tuple(Severity)
@@ -33,8 +33,8 @@ class Audited:
     """One path with everything that was found in it.
 
     `results` names every result that was looked at, also those without a finding; `place` names the result behind a
-    finding's file ("" for what belongs to no result). `predicted` is what the official checker would say, "" where it
-    was never asked about such a folder.
+    finding's file ("" for what belongs to no result). `figures` are what results state, by name. `predicted` is what
+    the official checker would say, "" where it was never asked about such a folder.
     """
 
     path: Path
@@ -46,11 +46,20 @@ class Audited:
     round_from: str = ""
     predicted: str = ""
     answers: tuple[Answer, ...] = ()
+    figures: Mapping[str, Figures] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
         """Whether the rules reject nothing."""
         return not errors(self.findings)
+
+    @property
+    def rows(self) -> list[ResultRow]:
+        """Each result with its figures and the verdicts on it alone."""
+        by_result: dict[str, list[Finding]] = {}
+        for finding in self.findings:
+            by_result.setdefault(self.place(finding.file), []).append(finding)
+        return rows(self.results, self.figures, by_result, predicted=bool(self.predicted))
 
     @property
     def rules(self) -> str:
@@ -60,15 +69,22 @@ class Audited:
 
 @dataclass(frozen=True)
 class Folded:
-    """A finding that stands for all that say the same of other files; `count` of them, itself included."""
+    """A finding that stands for all that say the same of other files or keys; `count` of them, itself included.
+
+    `follows` are findings that only follow from these, `results` how many results they lie in.
+    """
 
     finding: Finding
     files: tuple[str, ...]
+    keys: tuple[str, ...]
+    count: int
+    results: int = 0
+    follows: tuple[Finding, ...] = ()
 
     @property
-    def count(self) -> int:
-        """How many findings it stands for."""
-        return len(self.files)
+    def everything(self) -> tuple[Finding, ...]:
+        """One finding for each that it stands for, for counting."""
+        return (*((self.finding,) * self.count), *self.follows)
 
 
 @dataclass(frozen=True)
@@ -81,17 +97,35 @@ class Group:
 
 def grouped(audited: Audited) -> list[Group]:
     """Findings by result, the gravest first; equal ones of several results stand once, in a group of their own."""
-    alike: dict[tuple[object, ...], list[Finding]] = {}
-    for finding in ranked(audited.findings):
-        alike.setdefault(_content(finding), []).append(finding)
+    own, follows = cascade.split(ranked(audited.findings))
     groups: dict[str, list[Folded]] = {}
-    for found in alike.values():
+    for found in _alike(own):
         places = {audited.place(finding.file) for finding in found}
-        title = (places.pop() or WHOLE) if len(places) == 1 else SEVERAL
-        groups.setdefault(title, []).append(Folded(found[0], tuple(_where(finding) for finding in found)))
+        title = (next(iter(places)) or WHOLE) if len(places) == 1 else SEVERAL
+        after = tuple(each for finding in found for each in follows.get(finding, ()))
+        groups.setdefault(title, []).append(_folded(found, len(places & set(audited.results)), after))
     order = {SEVERAL: -2, WHOLE: -1}
     titles = sorted(groups, key=lambda title: (order.get(title, 0), title))
     return [Group(title, tuple(groups[title])) for title in titles]
+
+
+def _alike(findings: Iterable[Finding]) -> list[list[Finding]]:
+    """Findings that say the same: of one key in several files, then of several keys in the same files."""
+    by_content: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in findings:
+        by_content.setdefault(_content(finding, "file", "line"), []).append(finding)
+    by_files: dict[tuple[object, ...], list[Finding]] = {}
+    for found in by_content.values():
+        files = tuple(sorted(finding.file for finding in found))
+        by_files.setdefault((files, *_content(found[0], "file", "line", "key", "wanted")), []).extend(found)
+    return list(by_files.values())
+
+
+def _folded(found: Sequence[Finding], results: int, follows: tuple[Finding, ...]) -> Folded:
+    keys = tuple(dict.fromkeys(finding.key for finding in found))
+    places = [_where(finding) if len(keys) == 1 else finding.file for finding in found]
+    first = replace(found[0], wanted=", ".join(dict.fromkeys(finding.wanted for finding in found)))
+    return Folded(first, tuple(dict.fromkeys(places)), keys, len(found), results, follows)
 
 
 def ranked(findings: Iterable[Finding]) -> list[Finding]:
@@ -127,12 +161,13 @@ def _spread(audited: Audited, findings: Sequence[Finding]) -> str:
     if len(audited.results) < 2:
         return ""
     hit = {audited.place(finding.file) for finding in findings} & set(audited.results)
-    return f" in {len(hit)} of {len(audited.results)} results"
+    of = f"of the {len(audited.results)} results audited"
+    return f" in {len(hit)} {of}" if hit else f", none of them in one {of}"
 
 
-def _content(finding: Finding) -> tuple[object, ...]:
+def _content(finding: Finding, *without: str) -> tuple[object, ...]:
     """What makes two findings say the same."""
-    return tuple(value for name, value in vars(finding).items() if name not in ("file", "line"))
+    return tuple(value for name, value in vars(finding).items() if name not in without)
 
 
 def _where(finding: Finding) -> str:

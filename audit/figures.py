@@ -115,14 +115,11 @@ def rising(case: Case) -> Iterator[Finding]:
                 yield _finding(case, "percentiles", after.key, f">= {before.value:.0f}, as {before.key}")
                 break
         mean = case.number(family.mean)
-        if (
-            len(ladder) > 1
-            and mean is not None
-            and not _wrapped(case, ladder)
-            and not ladder[0].value - 1 <= mean <= ladder[-1].value
-        ):
-            wanted = f"{ladder[0].value:.0f} to {ladder[-1].value:.0f}"
-            yield _finding(case, "percentiles", family.mean, wanted)
+        if len(ladder) < 2 or mean is None or _wrapped(case, ladder):
+            continue
+        low, high = sorted((ladder[0].value, ladder[-1].value))  # the wrong way round they are told above
+        if not low - 1 <= mean <= high:
+            yield _finding(case, "percentiles", family.mean, f"{low:.0f} to {high:.0f}")
 
 
 def means(case: Case) -> Iterator[Finding]:
@@ -131,6 +128,8 @@ def means(case: Case) -> Iterator[Finding]:
         mean, ladder = case.number(family.mean), _ladder(case, family)
         if not count or mean is None or len(ladder) < 3 or ladder[0].key != family.least or _wrapped(case, ladder):
             continue
+        if any(before.value > after.value for before, after in pairwise(ladder)):
+            continue  # told by `rising`, and no bounds follow from it
         low, high = _bounds(ladder, count)
         if ladder[0].value <= mean <= ladder[-1].value and not low - 1 <= mean <= high + 1:
             yield _finding(case, "percentiles", family.mean, f"{low:.0f} to {high:.0f}, by the percentiles")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from audit.case import ENDPOINTS, Case, Check
 from audit.finding import Finding, Severity
+from loadgen_harness import rounds
 from loadgen_harness.types import Division
 
 ROUNDING = 1 + 1e-5  # LoadGen prints rates with six digits
@@ -23,8 +24,19 @@ def seeds(case: Case) -> Iterator[Finding]:
                 key,
                 wanted,
                 clause=f"inference_rules.adoc, Non-determinism is restricted; seeds of {case.round.name}",
-                fix="Use one process per run: a second FromConfig call in a process leaves the seeds at 0.",
+                fix=_seeds_fix(case.log.get(key), name),
             )
+
+
+def _seeds_fix(found: object, name: str) -> str:
+    """By what was found: what FromConfig leaves, another round's seed, or a number of nobody's."""
+    if found == 0:
+        return "Use one process per run: a second FromConfig call in a process leaves the seeds at 0."
+    others = (rounds.load(each) for each in reversed(rounds.official()))
+    theirs = next((each.name for each in others if getattr(each.seeds, name) == found), "")
+    if theirs:
+        return f"It is the seed of {theirs}: repeat the run with this round's LoadGen, whose mlperf.conf has its seeds."
+    return "It is no round's: take seeds out of user.conf and repeat the run; an edited log cannot be mended."
 
 
 def duration_setting(case: Case) -> Iterator[Finding]:

@@ -150,6 +150,30 @@ RUNS: tuple[Row, ...] = (
     Row("readable", CRASHES, "a line that is no JSON or no UTF-8 ends the whole run", file=r"mlperf_log_detail\.txt$"),
     Row("readable", ACCEPTS, "the accuracy log is not opened", file=r"mlperf_log_accuracy\.json$"),
 )
+POWER: tuple[Row, ...] = (
+    Row("power-simulated", REJECTS, "no such analyzer is known to it", file=r"server\.json$"),
+    Row("power-simulated", ACCEPTS, "it does not know the mark"),
+    Row("power-log", ACCEPTS, "only the ranging phase is looked for", key="^testing$"),
+    Row("power-replies", ACCEPTS, "a command that was never sent is not missed", key="^(Go|Stop)", found="^never sent"),
+    Row("power-ranging", ACCEPTS, "two means of nothing are equal", found="^no sample"),
+    *(
+        Row(f"power-{item}", REJECTS, "the power checker's item on it")
+        for item in (
+            "record",
+            "sources",
+            "replies",
+            "uuid",
+            "name",
+            "phases",
+            "ranging",
+            "messages",
+            "digest",
+            "log",
+            "device",
+            "debug",
+        )
+    ),
+)
 TOGETHER: tuple[Row, ...] = (
     *_unread("same-loadgen same-system same-data test-settings overlap", "runs are not compared with each other"),
     *_unread("user-conf tokens-per-sample system-name system-collected", "texts are not compared with logs"),
@@ -158,7 +182,9 @@ TOGETHER: tuple[Row, ...] = (
         "power-window", REJECTS, "get_power_metric_check finds no sample in the window", found="^(0 samples|no samples)"
     ),
     Row("power-window", ACCEPTS, "one sample inside the window is enough"),
+    Row("power", ACCEPTS, "only the old checker asks for it", key="^(analyzer_table|power_settings)$"),
     Row("power", REJECTS, "required_files_check and the power checker"),
+    *POWER,
     Row("inferred", REJECTS, "inferred_check: edge systems only", key="system_type"),
 )
 TEXTS: tuple[Row, ...] = (
@@ -176,6 +202,7 @@ TEXTS: tuple[Row, ...] = (
     Row("truncation", ACCEPTS, "what the hash= line says is not compared with anything"),
     Row("backup", ACCEPTS, "it never sees the whole logs"),
     Row("compliance", ACCEPTS, NO_TESTS, division="open"),
+    Row("compliance", ACCEPTS, SHORT_TESTS, key="^log$"),
     Row("compliance", ACCEPTS, "figures in verify_performance.txt are not compared", key="score"),
     Row("compliance", REJECTS, "ComplianceCheck"),
     Row("measurements", ACCEPTS, "any text will do", key="^retraining$", found="^'[^']"),

@@ -35,7 +35,7 @@ def check(folder: Path, root: Path | None = None) -> Iterator[Finding]:
             yield from item(record)
         except (Malformed, Damaged) as reason:
             what = (name, str(reason), "what the official programs write")
-            yield record.error(name, "power", what, ("Performance and Power Logs", REPEAT))
+            yield record.fault(name, "power", what, ("Performance and Power Logs", REPEAT))
 
 
 def simulated(folder: Path, root: Path | None = None) -> Iterator[Finding]:
@@ -50,7 +50,7 @@ def simulated(folder: Path, root: Path | None = None) -> Iterator[Finding]:
         if marked:
             what = ("mark", MARK, "an analyzer's readings")
             why = ("Am I required to use the MLPerf Power workflow?", "measure with PTDaemon and a power analyzer")
-            yield record.error("simulated", file, what, why)
+            yield record.fault("simulated", file, what, why)
 
 
 def carries(blocks: Iterator[bytes]) -> bool:
@@ -70,7 +70,7 @@ def sources(record: Record) -> Iterator[Finding]:
         for name in sorted(told.keys() | SOURCES.keys()):
             if told.get(name) != SOURCES.get(name):
                 what = (f"sources.{name}", str(told.get(name, "missing")), SOURCES.get(name, "no such file"))
-                yield record.error("sources", file, what, ("Power Measurement Flow", UNCHANGED))
+                yield record.fault("sources", file, what, ("Power Measurement Flow", UNCHANGED))
 
 
 def identifiers(record: Record) -> Iterator[Finding]:
@@ -79,7 +79,7 @@ def identifiers(record: Record) -> Iterator[Finding]:
     for key in ("client", "server"):
         mine, other = (_uuid(entry(each, key, str)) for each in (ours, theirs))
         if mine != other:
-            yield record.error("uuid", JSONS[0], (f"uuid.{key}", str(mine), f"{other}, as in server.json"))
+            yield record.fault("uuid", JSONS[0], (f"uuid.{key}", str(mine), f"{other}, as in server.json"))
 
 
 def _uuid(text: str) -> uuid.UUID:
@@ -93,7 +93,7 @@ def name(record: Record) -> Iterator[Finding]:
     """Item 5: both sides tell of the same session."""
     ours, theirs = (entry(side, "session_name", str) for side in (record.client, record.server))
     if ours != theirs:
-        yield record.error("name", JSONS[0], ("session_name", ours, f"{theirs}, as in server.json"))
+        yield record.fault("name", JSONS[0], ("session_name", ours, f"{theirs}, as in server.json"))
 
 
 def digests(record: Record) -> Iterator[Finding]:
@@ -105,14 +105,14 @@ def digests(record: Record) -> Iterator[Finding]:
         if told != {found}:
             wanted = " and ".join(sorted(told)) or "a digest in client.json or server.json"
             fix = "put back the file as the session wrote it: no byte of it may be edited"
-            yield record.error("digest", file, ("sha1", found, wanted), ("Performance and Power Logs", fix))
+            yield record.fault("digest", file, ("sha1", found, wanted), ("Performance and Power Logs", fix))
 
 
 def debug(record: Record) -> Iterator[Finding]:
     """Item 11: the server was not in debug mode."""
     if record.server.get("debug", False) is not False:
         fix = "unset MLPP_DEBUG on the director, and repeat the session"
-        yield record.error("debug", JSONS[1], ("debug", str(record.server["debug"]), "false"), ("", fix))
+        yield record.fault("debug", JSONS[1], ("debug", str(record.server["debug"]), "false"), ("", fix))
 
 
 ITEMS: dict[str, Item] = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-
 RULES = "power_measurement.adoc"
 VERSIONS = ("1.11.1",)
 MODELS: Mapping[str, int] = {

@@ -42,7 +42,7 @@ def logged(record: Record) -> Iterator[Finding]:
     for phase, (begin, end) in spans.items():
         if begin is None or end is None:
             said = "not begun" if begin is None else "not completed"
-            yield record.error(
+            yield record.fault(
                 "log", FILE, (phase, said, f"{phase}, from its mark to 'Completed test'"), (LOGS, REPEAT)
             )
     begin, end = spans["ranging"]
@@ -78,7 +78,7 @@ def _checked(record: Record, lines: list[Line], begin: float | None) -> Iterator
     if when is None or (begin is not None and when >= begin):
         said = "never" if when is None else "after ranging began"
         fix = "use a PTDaemon and an analyzer that MLCommons accepts, and repeat the session"
-        yield record.error("log", FILE, ("uncertainty checking", said, "activated before ranging"), (METER, fix))
+        yield record.fault("log", FILE, ("uncertainty checking", said, "activated before ranging"), (METER, fix))
 
 
 def _errors(record: Record, lines: list[Line], ranging: tuple[float, float]) -> Iterator[Finding]:
@@ -115,4 +115,4 @@ def _counted(record: Record, what: tuple[str, str], said: list[str], severity: S
         kinds.setdefault(re.sub(r"[\d.]+", "", each), []).append(each)
     for each in kinds.values():
         found = each[0] if len(each) == 1 else f"{each[0]} ({len(each)} such lines)"
-        yield replace(record.error("log", FILE, (what[0], found, what[1]), (METER, WIRING)), severity=severity)
+        yield replace(record.fault("log", FILE, (what[0], found, what[1]), (METER, WIRING)), severity=severity)

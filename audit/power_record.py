@@ -34,7 +34,7 @@ class Record:
     client: Mapping[str, Any]
     server: Mapping[str, Any]
 
-    def error(self, item: str, file: str, what: tuple[str, str, str], why: tuple[str, str] = ("", REPEAT)) -> Finding:
+    def fault(self, item: str, file: str, what: tuple[str, str, str], why: tuple[str, str] = ("", REPEAT)) -> Finding:
         """A Finding of one item; `what` is (key, found, wanted), `why` the section of the rules and the remedy."""
         section = why[0] or "Power Measurement Flow"
         key, found, wanted = what
@@ -96,7 +96,7 @@ def load(folder: Path, root: Path) -> tuple[Record, list[Finding]]:
         side, fault = _summary(folder / file, root)
         sides.append(side)
         if fault:
-            found.append(empty.error("record", file, ("file", fault, "the summary of a session")))
+            found.append(empty.fault("record", file, ("file", fault, "the summary of a session")))
     return Record(folder, root, *sides), found
 
 

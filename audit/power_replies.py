@@ -26,9 +26,9 @@ def replies(record: Record) -> Iterator[Finding]:
     identity = next((reply for command, reply in messages if command == "Identify"), "")
     model, version = identity.partition(",")[0], _version(identity)
     if model not in MODELS:
-        yield record.error("replies", SERVER, ("Identify", model or "no reply", ", ".join(MODELS)), (METERS, ANALYZER))
+        yield record.fault("replies", SERVER, ("Identify", model or "no reply", ", ".join(MODELS)), (METERS, ANALYZER))
     if version not in VERSIONS:
-        yield record.error("replies", SERVER, ("version", version or "none", ", ".join(VERSIONS)), ("", ANALYZER))
+        yield record.fault("replies", SERVER, ("version", version or "none", ", ".join(VERSIONS)), ("", ANALYZER))
     for beginning, wanted in REPLIES.items():
         yield from _answered(record, messages, beginning, wanted)
     yield from _restored(record, messages)
@@ -43,7 +43,7 @@ def _answered(record: Record, messages: Messages, beginning: str, wanted: str) -
     """Each command of a kind got its one right answer, and there was such a command at all."""
     asked = [(command, reply) for command, reply in messages if command.startswith(beginning)]
     if not asked:
-        yield record.error("replies", SERVER, (beginning, "never sent", wanted), ("", REPEAT))
+        yield record.fault("replies", SERVER, (beginning, "never sent", wanted), ("", REPEAT))
     stops = 0
     for command, reply in asked:
         if command == "Stop":
@@ -51,7 +51,7 @@ def _answered(record: Record, messages: Messages, beginning: str, wanted: str) -
             stops += 1
         if reply != wanted:
             fix = "look at the analyzer's wiring and range, then repeat the session"
-            yield record.error("replies", SERVER, (command, reply, wanted), ("Power Analyzer Settings", fix))
+            yield record.fault("replies", SERVER, (command, reply, wanted), ("Power Analyzer Settings", fix))
 
 
 def _restored(record: Record, messages: Messages) -> Iterator[Finding]:
@@ -65,7 +65,7 @@ def _restored(record: Record, messages: Messages) -> Iterator[Finding]:
         last = [sent[place] for place in places if place < len(sent)]
         if wanted not in last:
             what = (f"SR,{which}", ", ".join(last) or "never sent", wanted)
-            yield record.error("replies", SERVER, what, ("Power Analyzer Settings", REPEAT))
+            yield record.fault("replies", SERVER, what, ("Power Analyzer Settings", REPEAT))
 
 
 def _initial(words: Sequence[str], at: int) -> str:
@@ -80,12 +80,12 @@ def messages(record: Record) -> Iterator[Finding]:
     """Item 7: both sides tell of the same conversation, in the same version of the protocol."""
     ours, theirs = (texts(entry(side, "messages", list), "cmd", "reply") for side in (record.client, record.server))
     if len(ours) != len(theirs):
-        yield record.error("messages", CLIENT, ("messages", str(len(ours)), f"{len(theirs)}, as in server.json"))
+        yield record.fault("messages", CLIENT, ("messages", str(len(ours)), f"{len(theirs)}, as in server.json"))
     for at, ((sent, answer), (got, said)) in enumerate(zip(ours, theirs, strict=False)):
         if sent != got:
-            yield record.error("messages", CLIENT, (f"messages[{at}].cmd", sent, got))
+            yield record.fault("messages", CLIENT, (f"messages[{at}].cmd", sent, got))
         elif sent != "time" and answer != said:
-            yield record.error("messages", CLIENT, (f"messages[{at}].reply", answer, said))
+            yield record.fault("messages", CLIENT, (f"messages[{at}].reply", answer, said))
     first, reply = theirs[0] if theirs else ("", "")
     versions = [
         re.search(rf"mlcommons/power {side} v(\d+)$", text) for side, text in (("client", first), ("server", reply))
@@ -93,23 +93,23 @@ def messages(record: Record) -> Iterator[Finding]:
     told = [found[1] if found else "none" for found in versions]
     if told[0] != told[1] or "none" in told:
         fix = "run client and server from the same checkout, then repeat the session"
-        yield record.error("messages", SERVER, ("version", told[0], f"{told[1]}, as the server"), ("", fix))
+        yield record.fault("messages", SERVER, ("version", told[0], f"{told[1]}, as the server"), ("", fix))
 
 
 def device(record: Record) -> Iterator[Finding]:
     """Item 10: PTDaemon was started for an accepted analyzer, with its channels."""
     config = entry(record.server, "ptd_config", list)
     if not config:
-        yield record.error("device", SERVER, ("ptd_config", "no analyzer", "one at least"), (METERS, ANALYZER))
+        yield record.fault("device", SERVER, ("ptd_config", "no analyzer", "one at least"), (METERS, ANALYZER))
     for each in config:
         kind = entry(each, "device_type", int)
         if kind not in MODELS.values():
             wanted = ", ".join(map(str, sorted(set(MODELS.values()))))
-            yield record.error("device", SERVER, ("device_type", str(kind), wanted), (METERS, ANALYZER))
+            yield record.fault("device", SERVER, ("device_type", str(kind), wanted), (METERS, ANALYZER))
         elif kind == TWO_CHANNEL_NUMBERS and not _two_numbers(each):
             fix = "set channel: FIRST,COUNT in server.conf, then repeat the session"
             what = ("channel", repr(each.get("channel")), "two numbers")
-            yield record.error("device", SERVER, what, ("Power Analyzer Settings", fix))
+            yield record.fault("device", SERVER, what, ("Power Analyzer Settings", fix))
 
 
 def _two_numbers(config: dict[str, object]) -> bool:

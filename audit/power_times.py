@@ -25,12 +25,12 @@ def phases(record: Record) -> Iterator[Finding]:
         ours, theirs = (_stamps(side, phase) for side in (record.client, record.server))
         if not len(ours) == len(theirs) == STAMPS:
             what = (f"phases.{phase}", f"{len(ours)} and {len(theirs)} stamps", f"{STAMPS} on both sides")
-            yield record.error("phases", "power/client.json", what)
+            yield record.fault("phases", "power/client.json", what)
             continue
         for at, (mine, other) in enumerate(zip(ours, theirs, strict=True)):
             if not abs(mine - other) <= TOLERANCE_S:
                 what = (f"phases.{phase}[{at}]", f"{abs(mine - other) * 1e3:.0f} ms apart", "<= 800 ms")
-                yield record.error("phases", "power/client.json", what, (NTP, CLOCKS))
+                yield record.fault("phases", "power/client.json", what, (NTP, CLOCKS))
         yield from _inside(record, phase, (ours[STARTED], ours[STOPPING]))
     yield from _shorter(record)
 
@@ -49,14 +49,14 @@ def _inside(record: Record, phase: str, between: tuple[float, float]) -> Iterato
         if not between[0] < when < between[1]:
             late = when - between[0]
             what = (name, f"{late:.1f} s after the start of {phase}", f"within 0 .. {between[1] - between[0]:.1f} s")
-            yield record.error("phases", f"{PHASES[phase]}/{RUN[0]}", what, (WINDOW, REPEAT))
+            yield record.fault("phases", f"{PHASES[phase]}/{RUN[0]}", what, (WINDOW, REPEAT))
 
 
 def _shorter(record: Record) -> Iterator[Finding]:
     ranged, tested = (end - begin for begin, end in (record.windows["ranging"], record.windows["testing"]))
     if ranged > 0 and (ranged - tested) / ranged > SHORTER:
         what = ("duration", f"{tested:.1f} s", f"about {ranged:.1f} s, as ranging")
-        found = record.error("phases", f"run_1/{RUN[0]}", what, (SAME_RUN, "find out why the second run was shorter"))
+        found = record.fault("phases", f"run_1/{RUN[0]}", what, (SAME_RUN, "find out why the second run was shorter"))
         yield replace(found, severity=Severity.WARNING)
 
 
@@ -65,7 +65,7 @@ def ranging(record: Record) -> Iterator[Finding]:
     means = {phase: record.watts(phase) for phase in PHASES}
     for phase in [phase for phase, watts in means.items() if watts is None]:
         what = ("Watts", "no sample inside LoadGen's window", "a sample a second")
-        yield record.error("ranging", f"{PHASES[phase]}/{RUN[2]}", what, (WINDOW, CLOCKS))
+        yield record.fault("ranging", f"{PHASES[phase]}/{RUN[2]}", what, (WINDOW, CLOCKS))
     ranged, tested = means["ranging"], means["testing"]
     if ranged is None or tested is None:
         return
@@ -76,4 +76,4 @@ def ranging(record: Record) -> Iterator[Finding]:
             f"{tested:.4g} W ({change:+.2f} %)",
             f"> {ranged * (1 - LOWER / 100):.4g} W, 5 % below ranging",
         )
-        yield record.error("ranging", f"run_1/{RUN[2]}", what, ("Power Measurement Flow", STEADY))
+        yield record.fault("ranging", f"run_1/{RUN[2]}", what, ("Power Measurement Flow", STEADY))

@@ -29,9 +29,9 @@ def result(case: Case) -> Iterator[Finding]:
             "validity",
             "result_validity",
             "VALID",
-            found=f"{case.log.get('result_validity', 'missing')}: {reasons}",
+            found=": ".join(filter(None, (str(case.log.get("result_validity", "missing")), reasons))),
             clause="inference_rules.adoc, LoadGen Operation: the run must be valid",
-            fix="Do what LoadGen recommends above, then repeat the run.",
+            fix="Do what LoadGen recommends above, then repeat the run." if reasons else "Repeat the run.",
         )
 
 

@@ -3,54 +3,57 @@
 from __future__ import annotations
 
 import fnmatch
+import shlex
+import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from audit.tax import Tax, of
-from loadgen_harness import registry, rounds, settings, tax
+from loadgen_harness import attempts, journal, outlook, registry, rounds, settings, tax
+from loadgen_harness.attempts import Outcome as Outcome
+from loadgen_harness.attempts import Policy as Policy
+from loadgen_harness.attempts import finished as finished
+from loadgen_harness.doomed import Doomed
 from loadgen_harness.errors import BadInput, MissingDependency, RunFailed, SuiteError
+from loadgen_harness.journal import Event, Journal
 from loadgen_harness.launch import Hook, Status, launch
 from loadgen_harness.plan import PERFORMANCE, Job, Plan, jobs
 from loadgen_harness.run import Run
 from loadgen_harness.types import Benchmark, TestMode
 
+DEFAULT = Policy()
 IGNORED = ("output", "hang_timeout_s")  # of a spec, when asking whether a finished run is the one wanted
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How one job of a campaign ended: a Run, taken over or new, or the sentence of its failure."""
-
-    job: Job
-    run: Run | None
-    error: str = ""
-    resumed: bool = False
-
-    @property
-    def ok(self) -> bool:
-        """Whether it finished as a valid run."""
-        return self.run is not None and self.run.valid
-
-
-@dataclass(frozen=True)
 class Step:
-    """Progress of a campaign: this job's status, how many are done, and the seconds left by estimate."""
+    """Progress of a campaign: this job's status, how many are done, and the seconds left by estimate.
+
+    `remark` is what a person should hear at once, mostly nothing.
+    """
 
     job: Job
     number: int
     total: int
     status: Status | None
     left_s: float
+    remark: str = ""
+
+
+OnStep = Callable[[Step], None]
 
 
 def execute(
-    plan: Plan, output: Path, *, only: str = "", on_step: Callable[[Step], None] = lambda step: None
+    plan: Plan, output: Path, *, only: str = "", on_step: OnStep = lambda step: None, policy: Policy = DEFAULT
 ) -> Iterator[Outcome]:
     """Run every job of `plan` whose key matches `only`, skipping finished ones, and yield each outcome.
 
-    A failed run does not stop the campaign; Ctrl-C does, and the same command takes it up again.
+    A failed run does not stop the campaign; Ctrl-C does, and the same command takes it up again. Raises BadInput where
+    another process runs this campaign.
     """
     chosen = _chosen(plan, output, only)
     if not chosen:
@@ -59,12 +62,64 @@ def execute(
     if stale:
         raise BadInput(f"{output} holds {stale[0]} from another plan: choose another --output or move it away.")
     power = hooks(plan.meters)
-    for number, job in enumerate(chosen, start=1):
-        left = [later.estimate_s for later in chosen[number - 1 :] if not finished(later)]
-        if finished(job):
-            yield Outcome(job, Run(job.spec.output), resumed=True)
-            continue
-        yield attempt(job, power, reporter(on_step, Step(job, number, len(chosen), None, sum(left))))
+    with journal.opened(output, shlex.join(sys.argv)) as log:
+        try:
+            attempts.recover(jobs(plan, output), matches, log)
+            yield from _Campaign(chosen, power, log, policy, on_step).outcomes()
+        except BaseException as error:
+            attempts.stopped(log, error)
+            raise
+        log.note(Event.END)
+
+
+class _Campaign:
+    """A campaign under way: what its runs share."""
+
+    def __init__(
+        self, chosen: Sequence[Job], power: Sequence[Hook], log: Journal, policy: Policy, on_step: OnStep
+    ) -> None:
+        self._chosen, self._power, self._log, self._policy, self._on_step = chosen, power, log, policy, on_step
+        self._pace = outlook.Pace()
+        for job in chosen:
+            if finished(job):
+                self._learn(job, Run(job.spec.output).meta.get("wall_s"))
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Every job's end, in order."""
+        for number, job in enumerate(self._chosen, start=1):
+            if not attempts.wanted(job, self._policy):
+                yield Outcome(job, Run(job.spec.output), resumed=True)
+                continue
+            later = sum(
+                self._pace.estimate_s(each) for each in self._chosen[number:] if attempts.wanted(each, self._policy)
+            )
+            step = Step(job, number, len(self._chosen), None, later)
+            say = partial(self._say, step)
+            yield attempts.settled(job, partial(self._once, step), self._log, self._policy, say)
+
+    def _once(self, step: Step) -> Outcome:
+        """One attempt, watched."""
+        job, begun = step.job, time.monotonic()
+        own = outlook.of(job, audit_config(job), self._pace.estimate_s(job))
+
+        def tell(status: Status, left_s: float, warning: str) -> None:
+            if warning:
+                self._log.note(Event.WARNING, job.key, text=warning)
+            remark = warning and f"{job.key}: {warning}"
+            self._on_step(replace(step, status=status, left_s=step.left_s + left_s, remark=remark))
+
+        outcome = attempt(job, self._power, outlook.Watch(own, tell, early_stop=self._policy.early_stop))
+        if outcome.run:
+            self._learn(job, time.monotonic() - begun)
+        return outcome
+
+    def _say(self, step: Step, text: str) -> None:
+        left_s = step.left_s + self._pace.estimate_s(step.job)
+        self._on_step(replace(step, left_s=left_s, remark=text))
+
+    def _learn(self, job: Job, took_s: object) -> None:
+        if isinstance(took_s, int | float):
+            self._pace.learn(job, took_s)
 
 
 def _chosen(plan: Plan, output: Path, only: str) -> list[Job]:
@@ -139,20 +194,43 @@ def _measured(
         return Tax(benchmark=str(run.spec.get("benchmark", "")), seconds=seconds, error=str(error))
 
 
+@dataclass(frozen=True)
+class Count:
+    """How far a campaign is; the failed are among those left: they are made anew when it goes on."""
+
+    total: int
+    done: int
+    valid: int
+    failed: int
+
+    @property
+    def left(self) -> int:
+        """Runs that are not done."""
+        return self.total - self.done
+
+
+def begun(output: Path) -> bool:
+    """Whether a campaign was ever begun in a folder."""
+    return (output / journal.NAME).exists()
+
+
+def count(plan: Plan, output: Path, only: str = "") -> Count:
+    """The jobs that match `only`, by what their folders hold."""
+    chosen = _chosen(plan, output, only)
+    done = [job for job in chosen if finished(job)]
+    failed = sum(not finished(job) and attempts.failed(job).exists() for job in chosen)
+    return Count(len(chosen), len(done), sum(Run(job.spec.output).valid for job in done), failed)
+
+
 def outcomes(plan: Plan, output: Path) -> list[Outcome]:
     """What a campaign's folder holds now, without running anything."""
     return [Outcome(job, Run(job.spec.output), resumed=True) for job in jobs(plan, output) if finished(job)]
 
 
-def finished(job: Job) -> bool:
-    """Whether the job's run folder is whole: run.json is written last."""
-    return (job.spec.output / "run.json").exists()
-
-
-def matches(job: Job) -> bool:
-    """Whether the finished run was made from the same spec."""
+def matches(job: Job, folder: Path | None = None) -> bool:
+    """Whether the finished run (or that in `folder`) was made from the same spec."""
     wanted = {key: _plain(value) for key, value in asdict(job.spec).items() if key not in IGNORED}
-    found = {key: value for key, value in Run(job.spec.output).spec.items() if key not in IGNORED}
+    found = {key: value for key, value in Run(folder or job.spec.output).spec.items() if key not in IGNORED}
     later = {f.name: f.default for f in fields(job.spec) if f.name in wanted.keys() - found.keys()}
     return wanted == {**later, **found}
 
@@ -170,7 +248,7 @@ def attempt(job: Job, power: Sequence[Hook], report: Callable[[Status], None]) -
     try:
         return Outcome(job, launch(job.spec, audit_config=audit_config(job), hooks=power, on_progress=report))
     except RunFailed as error:
-        return Outcome(job, None, error=str(error))
+        return Outcome(job, None, error=str(error), doomed=isinstance(error, Doomed))
 
 
 def audit_config(job: Job) -> str:

@@ -22,7 +22,7 @@ def claimed(output: Path) -> Iterator[Path]:
     Raises BadInput where the output exists, cannot be written, or is being made by another launch. What a dead one left
     is cleared away: its lock died with it.
     """
-    folder = output.with_name(f".{output.name}.partial")
+    folder = unfinished(output)
     try:
         _refuse(output)
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -36,6 +36,37 @@ def claimed(output: Path) -> Iterator[Path]:
         os.close(lock)
 
 
+@contextmanager
+def abandoned(output: Path) -> Iterator[Path | None]:
+    """What a dead launch left of the run `output`, nobody else's while this is open; None: nothing, or it lives."""
+    folder = unfinished(output)
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        yield None
+        return
+    try:
+        yield folder if _free(handle) and _same(handle, folder) else None
+    finally:
+        os.close(handle)
+
+
+def unfinished(output: Path) -> Path:
+    """Where the run `output` is built."""
+    return output.with_name(f".{output.name}.partial")
+
+
+def _free(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in LOCKLESS:
+            raise
+    return True
+
+
 def _refuse(output: Path) -> None:
     if output.exists():
         raise BadInput(f"{output} exists: choose another --output; a finished run is never overwritten.")
@@ -46,14 +77,9 @@ def _locked(folder: Path, output: Path) -> int:
     while True:
         folder.mkdir(exist_ok=True)
         handle = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _free(handle):
             os.close(handle)
-            raise BadInput(f"{output} is being made by another run: wait for it, or choose another --output.") from None
-        except OSError as error:
-            if error.errno not in LOCKLESS:
-                raise
+            raise BadInput(f"{output} is being made by another run: wait for it, or choose another --output.")
         if _same(handle, folder):
             return handle
         os.close(handle)  # another launch ended in between and gave the folder its final name

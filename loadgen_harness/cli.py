@@ -190,6 +190,10 @@ def _system(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
 def _run(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     parser = _verb(verbs, "run", "verbs.run", "One LoadGen run of one benchmark in one scenario.")
     parser.add_argument("--output", type=Path, required=True, help="folder of the run, made anew")
+    parser.add_argument(
+        "--repeats", nargs="?", const="10", default="", metavar="N",
+        help="run it N times (alone: 10), OUTPUT/run-01 and on; the same command resumes",
+    )  # fmt: skip
     cli_run.arguments(parser)
 
 
@@ -201,6 +205,13 @@ def _campaign(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
     parser.add_argument("--output", type=Path, required=True, help="folder of the campaign")
     parser.add_argument("--only", default="", help="part of a run's key, such as digits/Server or TEST01")
     parser.add_argument("--dry-run", action="store_true", help="show the runs and their time, run nothing")
+    parser.add_argument("--retries", type=int, default=0, help="attempts more at runs that crash or hang (default: 0)")
+    parser.add_argument(
+        "--retry-invalid", type=int, default=0, help="attempts more at runs that are INVALID (default: 0)"
+    )
+    parser.add_argument(
+        "--no-early-stop", dest="early_stop", action="store_false", help="let runs go on that cannot become valid"
+    )
     _no_tax(parser)
 
 
@@ -280,6 +291,7 @@ def _report(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
     parser.add_argument("plan", type=Path)
     parser.add_argument("--campaign", type=Path, required=True)
     parser.add_argument("--output", type=Path, help="folder of the report (default: the campaign's)")
+    cli_power.factors(parser)
 
 
 def _energy(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
@@ -294,7 +306,7 @@ def _label(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
 
 def _power_session(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     text = "An official MLPerf power session with MLCommons' own client and server, checked while a re-run is cheap."
-    cli_power.power_session(_verb(verbs, "power-session", "power_sessions.session", text))
+    cli_power.power_session(_verb(verbs, "power-session", "power_sessions.session_", text))
 
 
 def _maxq(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]

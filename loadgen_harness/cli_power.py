@@ -10,12 +10,45 @@ from loadgen_harness import cli_run
 
 def energy(parser: argparse.ArgumentParser) -> None:
     """Arguments of `lgh energy`."""
-    parser.add_argument("runs", type=Path, nargs="+", help="run folders with power/; several of one task give a mean")
+    text = "run folders with power/, or a folder of run-01, run-02, …; several of one task give a mean"
+    parser.add_argument("runs", type=Path, nargs="+", help=text)
+    parser.add_argument("--format", default="text", choices=("text", "json", "markdown"), help="default: text")
+    parser.add_argument("--output", type=Path, help="file to write, made anew (default: print)")
+    _reference(parser)
+    factors(parser)
 
 
 def label(parser: argparse.ArgumentParser) -> None:
     """Arguments of `lgh label`."""
-    parser.add_argument("runs", type=Path, nargs="+", help="run folders with power/")
+    parser.add_argument("runs", type=Path, nargs="+", help="run folders with power/, or a folder of run-01, run-02, …")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the label, made anew")
+    parser.add_argument("--model", default="", help="the model's name (default: the benchmark's)")
+    parser.add_argument("--system", default="", help="the system's name (default: its processor or accelerator)")
+    parser.add_argument("--date", default="", help="YYYY-MM-DD (default: when the last of the runs began)")
+    parser.add_argument("--no-png", dest="png", action="store_false", help="write SVG and metadata alone")
+    _reference(parser)
+    factors(parser)
+
+
+def _reference(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--set", dest="reference", type=Path, help="folder or TOML file of runs to be rated among")
+
+
+def factors(parser: argparse.ArgumentParser) -> None:
+    """What figures derived from energy take beside it; a flag counts more than the file."""
+    group = parser.add_argument_group("factors of derived figures")
+    group.add_argument("--factors", type=Path, metavar="FILE", help="TOML file with any of these")
+    group.add_argument("--pue", type=float, help="energy of the site over that of its computers (default: 1, not set)")
+    group.add_argument("--country", help="whose grid's intensity, by name or three-letter code (extra: carbon)")
+    group.add_argument("--grid-g-per-kwh", type=float, metavar="G", help="the grid's intensity, instead of a country")
+    group.add_argument("--embodied-kg", type=float, metavar="KG", help="CO2e of making the devices")
+    group.add_argument("--lifetime-years", type=float, metavar="YEARS", help="how long the devices live")
+    group.add_argument("--utilisation", type=float, metavar="SHARE", help="of its life that a device computes")
+    group.add_argument("--wue", type=float, metavar="L", help="litres on site for 1 kWh of the computers")
+    group.add_argument("--wue-grid", type=float, metavar="L", help="litres at power stations for 1 kWh")
+    group.add_argument("--tariff", type=float, metavar="PRICE", help="for 1 kWh")
+    group.add_argument("--device-per-hour", type=float, metavar="PRICE", help="of the devices")
+    group.add_argument("--currency", help="of both prices, such as EUR")
 
 
 def power_session(parser: argparse.ArgumentParser) -> None:

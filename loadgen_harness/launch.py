@@ -21,11 +21,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from loadgen_harness import errors, system
+from loadgen_harness import durable, errors, system
 from loadgen_harness.claim import claimed
 from loadgen_harness.errors import BadInput, RunFailed
-from loadgen_harness.progress import Counters, Phase
-from loadgen_harness.run import Run
+from loadgen_harness.progress import Counters, Phase, State
+from loadgen_harness.run import RESPONSES, Run
 from loadgen_harness.types import RunSpec
 
 FORMAT = 2  # of run.json; 1: first, 2: samples.npy says when samples were scheduled and computed
@@ -45,6 +45,8 @@ class Status:
     completed: int
     expected: int
     elapsed_s: float
+    late: int = 0  # as in progress.State
+    slow: int = 0
 
 
 def launch(
@@ -71,19 +73,20 @@ def launch(
                     stack.enter_context(hook(folder))
                 memory = _watch(folder, spec, on_progress)
             _finish(folder, spec, started, memory)
+            durable.settle(folder)
         except BadInput:
             shutil.rmtree(folder)
             raise
         except BaseException as error:
             raise _failed(folder, spec, error) from error
-        os.replace(folder, spec.output)
+        durable.move(folder, spec.output)
     return Run(spec.output)
 
 
 def _watch(folder: Path, spec: RunSpec, on_progress: Callable[[Status], None]) -> dict[str, int | None]:
     """Start the child, follow it to its end, kill it where it hangs; returns its peak memory in bytes."""
     counters = Counters(folder / "progress.bin", create=True)
-    command = [sys.executable, "-m", "loadgen_harness.child", str(folder)]
+    command = [sys.executable, "-m", "loadgen_harness.child", str(folder), str(os.getpid())]
     with (folder / "child.log").open("wb") as log:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     try:
@@ -101,7 +104,7 @@ def _follow(
     child: subprocess.Popen[bytes], counters: Counters, spec: RunSpec, on_progress: Callable[[Status], None]
 ) -> int | None:
     begun = changed = time.monotonic()
-    seen: tuple[Phase, int, int, int] | None = None
+    seen: State | None = None
     memory = system.DeviceMemory(child.pid)
     while child.poll() is None:
         now, state = time.monotonic(), counters.read()
@@ -109,11 +112,11 @@ def _follow(
             seen, changed = state, now
         if now - changed > spec.hang_timeout_s:
             raise RunFailed(
-                f"nothing happened for {spec.hang_timeout_s:g} s while {state[0].name.lower()} "
-                f"({state[2]} of {state[1]} issued samples completed): the run was stopped; "
+                f"nothing happened for {spec.hang_timeout_s:g} s while {state.phase.name.lower()} "
+                f"({state.completed} of {state.issued} issued samples completed): the run was stopped; "
                 "look for a deadlock in the backend, or raise --hang-timeout."
             )
-        on_progress(Status(*state, elapsed_s=now - begun))
+        on_progress(Status(**state._asdict(), elapsed_s=now - begun))
         memory.sample()
         time.sleep(POLL_S)
     return memory.peak_bytes
@@ -149,12 +152,16 @@ def _last_words(log: Path) -> str:
 
 def _failed(folder: Path, spec: RunSpec, error: BaseException) -> BaseException:
     """Keep the folder of a failed run for inspection and say where it is."""
+    lacking = durable.full(folder, error) if isinstance(error, RunFailed | OSError) else ""
     kept = spec.output.with_name(f"{spec.output.name}.failed")
     if kept.exists():
         shutil.rmtree(kept)
     os.replace(folder, kept)
+    where = f"(log kept in {kept / 'child.log'})"
     if isinstance(error, RunFailed):
-        return RunFailed(f"{error} (log kept in {kept / 'child.log'})")
+        return type(error)(f"{error}{lacking and f'; {lacking}'} {where}")
+    if isinstance(error, OSError):
+        return RunFailed(f"the run failed with {type(error).__name__}: {error}{lacking and f'; {lacking}'} {where}")
     return error
 
 
@@ -165,6 +172,8 @@ def _finish(folder: Path, spec: RunSpec, started: datetime, memory: Mapping[str,
         raise RunFailed("LoadGen ended without a result in its log")
     if run.log_errors:
         raise RunFailed(f"LoadGen recorded an error: {' '.join(run.log_errors[0].split())}")
+    if not _closed(folder / RESPONSES):
+        raise RunFailed(f"{RESPONSES} breaks off, so LoadGen could not write it to its end")
     child = json.loads((folder / "child.json").read_text(encoding="utf-8"))
     for name in SCRATCH:
         (folder / name).unlink(missing_ok=True)
@@ -181,6 +190,15 @@ def _finish(folder: Path, spec: RunSpec, started: datetime, memory: Mapping[str,
         "digests": digests(folder),
     }
     _write_json(folder / "run.json", record)
+
+
+def _closed(log: Path) -> bool:
+    """Whether LoadGen's list of responses has its end, where there is one: LoadGen does not notice a full disk."""
+    if not log.exists() or not log.stat().st_size:
+        return True
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 16))
+        return file.read().rstrip().endswith(b"]")
 
 
 def digests(folder: Path) -> dict[str, str]:

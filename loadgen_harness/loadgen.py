@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import mlperf_loadgen as lg
 import numpy as np
 
+from loadgen_harness import doomed
 from loadgen_harness.effective import effective_settings
 from loadgen_harness.errors import RunFailed
 from loadgen_harness.progress import Counters
@@ -45,6 +47,7 @@ class PythonDriver:
         self._streams = False
         self._flying: dict[int, Flight] = {}  # samples of a streaming SUT by id
         self._first: dict[int, int] = {}  # their first tokens' times
+        self._limits: doomed.Limits | None = None  # of a Server run
 
     def start_test(
         self, sut: SystemUnderTest, qsl: QuerySampleLibrary, plan: Plan, folder: Path, *, inline: bool
@@ -55,6 +58,7 @@ class PythonDriver:
         working directory is never read.
         """
         settings = effective_settings(lg, plan, folder)
+        self._limits = doomed.limits(plan.settings)
         log_settings = lg.LogSettings()
         log_settings.log_output.outdir = str(folder)
         log_settings.log_output.copy_summary_to_stdout = False
@@ -135,9 +139,13 @@ class PythonDriver:
         done = monotonic_ns()
         if self._streams:
             for id_, flight, count in zip(ids, flights, tokens or [0] * len(ids), strict=True):
+                if self._limits:
+                    self._counters.exceed(*_exceeded(self._limits, flight[1], self._first.get(id_, 0), done, count))
                 self._recorder.add(([id_], *flight, computed, done, self._first.pop(id_, 0), count))
         else:
             _, indices, issued, dequeued, started = taken
+            if self._limits:
+                self._counters.exceed(_late(self._limits.latency, issued, computed, len(ids)))
             self._recorder.add((ids, indices, issued, dequeued, started, computed, done, 0, 0))
         self._counters.complete(len(ids))
 
@@ -181,6 +189,21 @@ class PythonDriver:
             each = [issued] * len(ids) if isinstance(issued, int) else issued
             for id_, index, when in zip(ids, indices, each, strict=True):
                 self._flying[id_] = [index], when, dequeued, started
+
+
+def _late(limit_ns: int, issued: Sequence[int] | int, now_ns: int, count: int) -> int:
+    """How many samples of a batch were issued more than a limit ago (mostly in order of issue, so sorting is cheap)."""
+    if isinstance(issued, int):
+        return count if now_ns - issued > limit_ns else 0
+    return bisect_left(sorted(issued), now_ns - limit_ns)
+
+
+def _exceeded(limits: doomed.Limits, issued: int, first: int, done: int, tokens: int) -> tuple[bool, bool]:
+    """Whether a streamed sample's first token came late, and whether its others came slowly."""
+    if not limits.first_token:
+        return done - issued > limits.latency, False
+    slow = first > 0 and tokens > 1 and (done - first) // (tokens - 1) > limits.per_token
+    return first - issued > limits.first_token, slow
 
 
 def _guarded(call: Callable[..., None], fail: Fail) -> Callable[..., None]:

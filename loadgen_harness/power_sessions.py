@@ -7,6 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from audit.finding import Finding, errors
@@ -17,11 +18,11 @@ from loadgen_harness.run import Run
 from loadgen_harness.types import RunSpec, TestMode
 from power import official, server_conf, session, simulator
 from power.ptd import address
+from power.simulator.program import program
 
 LABEL = re.compile(r"[A-Za-z0-9_-]*")
 LOCAL = "127.0.0.1"
 START_S = 3.0  # a run's process, model and warm-up, beside what the plan expects
-PROGRAM = Path(simulator.__file__).with_name("ptd")  # a PTDaemon is started by its path, without arguments of ours
 SIMULATED = ("power-simulated", "power-replies")  # what a session with the simulator cannot but be found to have
 PLAIN_S = 10.0  # between two lines of the workload that are shown
 
@@ -31,9 +32,11 @@ def session_(args: argparse.Namespace) -> int:
     checkout = official.checkout(args.power_dev)
     if args.server_conf:
         return _conf(args, checkout)
-    planned = _planned(args, checkout)
-    console.say(f"two runs and the waits of the official server: about {console.clock(planned.total_s)}")
-    folder = session.run(planned, _progress())
+    with ExitStack() as stack:
+        ptd = str(stack.enter_context(program())) if args.simulate else args.ptd
+        planned = _planned(args, checkout, ptd)
+        console.say(f"two runs and the waits of the official server: about {console.clock(planned.total_s)}")
+        folder = session.run(planned, _progress())
     return _judge(folder)
 
 
@@ -47,7 +50,7 @@ def _conf(args: argparse.Namespace, checkout: official.Checkout) -> int:
     return verbs.OK
 
 
-def _planned(args: argparse.Namespace, checkout: official.Checkout) -> session.Plan:
+def _planned(args: argparse.Namespace, checkout: official.Checkout, ptd: str) -> session.Plan:
     """Everything that can be wrong is found before the first of two long runs."""
     if not args.output:
         raise BadInput("name the folder of the session with --output.")
@@ -65,7 +68,7 @@ def _planned(args: argparse.Namespace, checkout: official.Checkout) -> session.P
         director=host,
         port=port,
         label="-".join(filter(None, [args.label, simulator.MARK if args.simulate else ""])),
-        server_conf="" if args.director else _local(args),
+        server_conf="" if args.director else _local(args, ptd),
     )
 
 
@@ -92,11 +95,10 @@ def _director(text: str) -> tuple[str, int]:
     return host, port
 
 
-def _local(args: argparse.Namespace) -> str:
+def _local(args: argparse.Namespace, ptd: str) -> str:
     """server.conf of a server on this machine, with the PTDaemon that was named or the simulator."""
-    if not args.simulate and not args.ptd:
+    if not ptd:
         raise BadInput("--local wants the PTDaemon program with --ptd; to try without one, use --simulate.")
-    ptd = args.ptd if not args.simulate else str(PROGRAM)
     return server_conf.text(ptd, [_analyzer(args)], ntp=args.ntp, host=LOCAL)
 
 
@@ -130,9 +132,7 @@ def _progress() -> session.Progress:
 def _judge(folder: Path) -> int:
     """Both runs and the eleven items, with a remedy for each failure."""
     invalid = [
-        f"{phase}: {reason}"
-        for phase in session.ORDER
-        for reason in Run(folder / session.RUNS / phase).invalid_reasons
+        f"{phase}: {reason}" for phase in session.ORDER for reason in Run(folder / session.RUNS / phase).invalid_reasons
     ]
     found = list(check(folder / session.PERFORMANCE, folder))
     for line in invalid:

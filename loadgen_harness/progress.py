@@ -5,8 +5,9 @@ from __future__ import annotations
 import mmap
 from enum import IntEnum
 from pathlib import Path
+from typing import NamedTuple
 
-SLOTS = 4  # phase, samples issued, samples completed, samples expected (0: unknown)
+SLOTS = 6  # as in State
 
 
 class Phase(IntEnum):
@@ -16,6 +17,17 @@ class Phase(IntEnum):
     LOADING = 1
     TESTING = 2
     WRITING = 3
+
+
+class State(NamedTuple):
+    """What the counters say; samples each, and of a Server run those over their limits (never too many)."""
+
+    phase: Phase
+    expected: int  # 0: unknown
+    issued: int
+    completed: int
+    late: int  # over the latency, or that of the first token
+    slow: int  # over the time per output token
 
 
 class Counters:
@@ -31,25 +43,30 @@ class Counters:
 
     def issue(self, count: int) -> None:
         """Samples handed over by LoadGen."""
-        self._view[1] += count
+        self._view[2] += count
 
     def complete(self, count: int) -> None:
         """Samples completed."""
-        self._view[2] += count
+        self._view[3] += count
 
-    def pair(self) -> memoryview:
-        """Samples issued and completed, two uint64 for a driver that counts in native code."""
-        return self._view[1:3]
+    def exceed(self, late: int, slow: int = 0) -> None:
+        """Samples over their limits."""
+        self._view[4] += late
+        self._view[5] += slow
+
+    def words(self) -> memoryview:
+        """Samples issued, completed, late and slow: four uint64 for a driver that counts in native code."""
+        return self._view[2:]
 
     def enter(self, phase: Phase, expected: int = 0) -> None:
         """Begin a phase."""
-        self._view[3] = expected
+        self._view[1] = expected
         self._view[0] = phase
 
-    def read(self) -> tuple[Phase, int, int, int]:
-        """Phase, issued, completed, expected."""
-        phase, issued, completed, expected = self._view
-        return Phase(phase), issued, completed, expected
+    def read(self) -> State:
+        """All of them."""
+        phase, *counts = self._view
+        return State(Phase(phase), *counts)
 
     def close(self) -> None:
         """Unmap."""

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from audit.finding import Finding, errors
-from loadgen_harness import assess, campaign, console, plan, rounds, taxes, verbs
+from loadgen_harness import assess, campaign, console, energetics, plan, rounds, taxes, verbs
 from loadgen_harness.assess import Assessment
-from loadgen_harness.campaign import Outcome
+from loadgen_harness.campaign import Outcome, Policy
 from loadgen_harness.errors import BadInput
 from loadgen_harness.plan import Job, Plan
 from loadgen_harness.run import Run
 from loadgen_harness.types import Target
+from power.surroundings import NONE_GIVEN, Surroundings
 from submissions import check as checks
 from submissions import generate, truncate
 from submissions.report import report as write_report
@@ -41,12 +45,22 @@ def campaign_(args: argparse.Namespace) -> int:
     if args.dry_run:
         show_plan(plan.jobs(chosen, args.output), campaign.charges(chosen, args.output))
         return verbs.OK
-    outcomes = carry_out(chosen, args.output, args.only)
-    assessments = assess.assess(outcomes)
-    show_summary(assessments, outcomes)
-    found = distinct([finding for each in assessments for finding in each.result.findings])
-    verbs.show(found)
+    policy = policy_of(args)
+    with tally(chosen, args.output, args.only):
+        outcomes = carry_out(chosen, args.output, args.only, policy)
+        assessments = assess.assess(outcomes)
+        show_summary(assessments, outcomes)
+        found = distinct([finding for each in assessments for finding in each.result.findings])
+        verbs.show(found)
     return verbs.OK if all(outcome.ok for outcome in outcomes) and not errors(found) else verbs.FOUND
+
+
+def policy_of(args: argparse.Namespace) -> Policy:
+    """What is done about runs that go wrong; raises BadInput for numbers that are none."""
+    for name in ("retries", "retry_invalid"):
+        if getattr(args, name) < 0:
+            raise BadInput(f"--{name.replace('_', '-')} must be 0 or more, not {getattr(args, name)}.")
+    return Policy(args.retries, args.retry_invalid, args.early_stop)
 
 
 def taxed(chosen: Plan, args: argparse.Namespace) -> Plan:
@@ -64,7 +78,7 @@ def show_plan(planned: Sequence[Job], charges: Sequence[campaign.Charge]) -> Non
     console.say(f"{len(planned)} runs, about {console.clock(left)} left")
 
 
-def carry_out(chosen: Plan, output: Path, only: str = "") -> list[Outcome]:
+def carry_out(chosen: Plan, output: Path, only: str = "", policy: Policy = campaign.DEFAULT) -> list[Outcome]:
     """Fetch assets, run what is not finished, say how each run ended, and measure the harness tax."""
     for choice in chosen.choices:
         if not only or only.split("/")[0] in choice.benchmark:
@@ -77,8 +91,10 @@ def carry_out(chosen: Plan, output: Path, only: str = "") -> list[Outcome]:
 
         def on_step(step: campaign.Step) -> None:
             show(step.job.key, step.status, step.number - 1, step.left_s + later)
+            if step.remark:
+                console.note(step.remark)
 
-        for outcome in campaign.execute(chosen, output, only=only, on_step=on_step):
+        for outcome in campaign.execute(chosen, output, only=only, on_step=on_step, policy=policy):
             outcomes.append(outcome)
             if not outcome.resumed:
                 console.say(outcome_line(outcome), "" if outcome.ok else "red")
@@ -87,6 +103,25 @@ def carry_out(chosen: Plan, output: Path, only: str = "") -> list[Outcome]:
     if resumed:
         console.note(f"{resumed} finished runs were taken over from {output}.")
     return [reread(outcome) for outcome in outcomes]
+
+
+@contextmanager
+def tally(chosen: Plan, output: Path, only: str) -> Iterator[None]:
+    """Whatever ends the block, a last line says how many runs are done, and which command goes on."""
+    try:
+        yield
+    finally:
+        if campaign.begun(output):
+            console.say(last_line(campaign.count(chosen, output, only)), "bold")
+
+
+def last_line(count: campaign.Count) -> str:
+    """How far a campaign is, and the command that does the rest."""
+    again = f"; go on with: {shlex.join(['lgh', *sys.argv[1:]])}" if count.left else ""
+    return (
+        f"{count.done} of {count.total} runs done: {count.valid} valid, {count.done - count.valid} invalid; "
+        f"{count.failed} failed, {count.left} left{again}"
+    )
 
 
 def reread(outcome: Outcome) -> Outcome:
@@ -126,9 +161,7 @@ def show_summary(assessments: Sequence[Assessment], outcomes: Sequence[Outcome])
         if outcome.run is None:
             console.say(outcome_line(outcome), "red")
         elif not outcome.ok:
-            console.note(
-                f"{outcome.job.key} is INVALID: to repeat it, move {outcome.run.path} away and run this again."
-            )
+            console.note(f"{outcome.job.key} is INVALID: --retry-invalid 1 runs it again and keeps this one beside it.")
 
 
 def place(each: Assessment) -> str:
@@ -209,7 +242,8 @@ def report(args: argparse.Namespace) -> int:
     """The report of a campaign so far."""
     chosen = plan.read(args.plan, args.round)
     outcomes = finished(chosen, args.campaign)
-    page = build_report(outcomes, assess.assess(outcomes), args.output or args.campaign)
+    around = energetics.surroundings_of(args)
+    page = build_report(outcomes, assess.assess(outcomes), args.output or args.campaign, around)
     console.say(f"wrote {page}")
     return verbs.OK
 
@@ -269,10 +303,12 @@ def submission_meta(
     )
 
 
-def build_report(outcomes: Sequence[Outcome], assessments: Sequence[Assessment], folder: Path) -> Path:
+def build_report(
+    outcomes: Sequence[Outcome], assessments: Sequence[Assessment], folder: Path, around: Surroundings = NONE_GIVEN
+) -> Path:
     """Write report.html and its Markdown twin, anew where they are there; returns the page's path."""
     page = folder / "report.html"
     for path in (page, page.with_suffix(".md")):
         path.unlink(missing_ok=True)
     runs = [outcome.run for outcome in outcomes if outcome.run]
-    return write_report(runs, [each.result for each in assessments], page)
+    return write_report(runs, [each.result for each in assessments], page, around)

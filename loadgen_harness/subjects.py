@@ -6,20 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from audit import alone, official
-from audit.audited import ACCEPTS, REJECTS, Answer, Audited
+from audit import accuracy, alone, official
+from audit.audited import Answer, Audited
 from audit.finding import Finding, Severity
+from audit.result_rows import WORDS, Figures, qualities
 from loadgen_harness import assess, console, registry, rounds, verbs
 from loadgen_harness.errors import BadInput, SuiteError
 from loadgen_harness.run import Run
-from loadgen_harness.types import Division, Round, Scenario
+from loadgen_harness.types import Benchmark, Division, Round, Scenario
+from power import energy
 from submissions import check as checks
-from submissions import endpoint, layout, provenance, recognise
+from submissions import endpoint, layout, provenance, recognise, stated
 from submissions import official as checkers
 from submissions.recognise import Kind
 from submissions.subject import Subject
 
-CHECKER_WORDS = {"would accept": ACCEPTS, "would reject": REJECTS, "would crash": "crashes"}
 NEW, OLD = "new", "old"
 
 
@@ -74,16 +75,17 @@ def audit(path: Path, asked: Asked) -> Audited:
 def _tree(path: Path, asked: Asked) -> Audited:
     """A submission tree under its round."""
     round_, why = _round_of(path, asked.round)
-    found = list(checks.check(path, round_, verbs.by_checker_name(), backup=asked.backup))
+    checked = checks.checked(path, round_, verbs.by_checker_name(), backup=asked.backup)
     judged_by = round_.name if round_ else ""
-    expected = CHECKER_WORDS[official.verdicts(found).official] if judged_by in official.ROUNDS else ""
+    expected = WORDS[official.verdicts(checked.findings).official] if judged_by in official.ROUNDS else ""
     places = (place.path.relative_to(path) for place in layout.scenarios(path))
     return Audited(
         path=path,
         kind=Kind.TREE.value,
         round=judged_by,
         round_from=why,
-        findings=tuple(found),
+        findings=checked.findings,
+        figures=stated.of_tree(checked.subjects),
         results=tuple(dict.fromkeys(layout.result_of(place.as_posix()) for place in places)),
         place=layout.result_of,
         predicted=expected,
@@ -138,9 +140,21 @@ def _run(path: Path, asked: Asked) -> Audited:
         round=round_.name,
         round_from="as asked" if asked.round else "run.json says so",
         findings=tuple(assess.findings_of(run, round_=round_)),
+        figures={place: _stated(run, registry.load(registry.BENCHMARKS, str(run.spec["benchmark"])), round_)},
         results=(place,),
         place=lambda file: place,
     )
+
+
+def _stated(run: Run, benchmark: Benchmark, round_: Round) -> Figures:
+    """What one folder of logs states; the accuracy where an accuracy.txt lies in it."""
+    result, drawn = run.result, energy.summarize(run)
+    text = run.read(accuracy.FILE, stated.MOST_TEXT).decode("utf-8", "replace")
+    rules = round_.benchmarks.get(benchmark.name, checks.NO_RULES)
+    said = qualities(text, benchmark.metrics, rules, None) if text.strip() else ()
+    power = f"{drawn.mean_w:.4g} W {drawn.word}".rstrip() if drawn else ""
+    value, unit = (result.value, result.unit) if result else (None, "")
+    return Figures(value=value, unit=unit, accuracy=said, power=power)
 
 
 def _unusable(fault: str) -> Finding:
@@ -187,6 +201,7 @@ def _lone(path: Path, asked: Asked, judged: alone.Judged, found: tuple[Finding, 
         round=judged.round.name,
         round_from=judged.round_from,
         findings=found,
+        figures={place: _stated(Run(path), judged.benchmark, judged.round)},
         results=(place,),
         place=lambda file: place,
     )

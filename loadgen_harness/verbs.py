@@ -120,8 +120,10 @@ def _governor() -> tuple[str, str]:
 
 def run(args: argparse.Namespace) -> int:
     """One LoadGen run into one folder."""
-    from loadgen_harness import assess, campaign, launch, plan
+    from loadgen_harness import assess, campaign, launch, plan, repeats
 
+    if args.repeats:
+        return repeats.run(args)
     spec = spec_of(args)
     round_ = rounds.load(spec.round)
     registry.load(registry.BENCHMARKS, spec.benchmark)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from power.amount import Amount, exact
+from power.amount import Amount
 from power.carbon import Grid
 from power.factors import Factors
-from power.figures import figure
 from power.repeated import QUANTITIES, Repeated
+from power.surroundings import NONE_GIVEN, Surroundings
 
 J_PER_KWH = 3_600_000
 HOURS_PER_YEAR = 365.25 * 24
@@ -75,9 +75,9 @@ class Base:
         return Input("time", f"{self.hours.text()} h per {self.per}")
 
 
-def derive(found: Repeated, factors: Factors, grid: Grid | None = None) -> tuple[Figure, ...]:
+def derive(found: Repeated, around: Surroundings = NONE_GIVEN) -> tuple[Figure, ...]:
     """Every figure that the given factors allow; the first is always the energy of the site."""
-    return tuple(each for base in bases(found) for each in _of(base, factors, grid))
+    return tuple(each for base in bases(found) for each in _of(base, around.factors, around.grid))
 
 
 def bases(found: Repeated) -> Iterator[Base]:

@@ -101,7 +101,7 @@ def own(power: Path) -> tuple[Measurement, ...]:
 def _own(power: Path, name: str, about: Any, shared: Mapping[str, Any]) -> Measurement:
     readings = read(power / f"{name}.csv")
     damage = shared["damage"]
-    if not isinstance(about, dict) or not KEYS <= about.keys():
+    if not isinstance(about, dict) or not about.keys() >= KEYS:
         damage = (*damage, f"power/meters.json does not describe meter {name}")
         about = {**UNKNOWN, "interval_s": _pace(readings.samples)}
     more = {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import power
 from loadgen_harness.errors import BadInput
-from power import meter
+from power import meter, spl
 from power.meter import MeterFailed
 from power.sampler import COMPLAINTS
 
@@ -24,7 +26,8 @@ def record(
 ) -> Callable[[Path], AbstractContextManager[None]]:
     """A hook that writes `power/` into a run folder; raises for a meter that does not exist or work here.
 
-    Idle power is measured for `idle_s` before the block begins; `timeout_s` bounds the wait for the first samples.
+    Idle power is measured for `idle_s` before the block begins, for longer where a meter needs longer for one reading;
+    `timeout_s` bounds the wait for the first samples.
     """
     names = tuple(dict.fromkeys(meters))
     if not names:
@@ -41,7 +44,7 @@ def record(
         process = _start(target, names, idle_s)
         try:
             _await_first(process, target, timeout_s)
-            time.sleep(idle_s)
+            time.sleep(_idle_s(target))
             yield
         finally:
             _stop(process, target)
@@ -75,6 +78,11 @@ def _await_first(process: subprocess.Popen[bytes], target: Path, timeout_s: floa
         time.sleep(0.01)
 
 
+def _idle_s(target: Path) -> float:
+    """The idle phase that the sampler settled on."""
+    return float(json.loads((target / "meters.json").read_text(encoding="utf-8"))["idle_s"])
+
+
 def _stop(process: subprocess.Popen[bytes], target: Path) -> None:
     """Ask it to take the last samples and end; kill it where it does not. What it complained about stays."""
     if process.stdin:
@@ -85,8 +93,21 @@ def _stop(process: subprocess.Popen[bytes], target: Path) -> None:
         process.kill()
         process.wait()
     log = target / COMPLAINTS
-    if log.exists() and not log.stat().st_size:
+    if process.returncode:
+        _account(process.returncode, target, log)
+    elif log.exists() and not log.stat().st_size:
         log.unlink()
+
+
+def _account(code: int, target: Path, log: Path) -> None:
+    """What became of a sampler that ended badly, where it could not say so itself; its samples stay, also as spl.txt."""
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else "could not write: is the disk full?"
+    try:
+        if not log.exists() or not log.stat().st_size:
+            log.write_text(f"the power sampler {how}\n", encoding="utf-8")
+        spl.write(target)
+    except OSError:
+        return  # the same full disk: that samples are missing shows in those that are there
 
 
 def _complaint(target: Path) -> str:

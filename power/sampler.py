@@ -7,6 +7,7 @@ has a thread of its own here, so that a slow one on the network delays no other.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import select
@@ -20,7 +21,6 @@ from typing import Any
 
 from loadgen_harness.errors import SuiteError
 from power import meter as meters
-from power import spl
 from power.events import EventLog
 from power.log import Sample, SampleLog, write_whole
 
@@ -128,8 +128,8 @@ class Sampling:
 
 
 def complain(folder: Path, sentence: str) -> None:
-    """Say what went wrong where the parent looks: in sampler.log, on a full disk on standard error, which is there too."""
-    with (folder / COMPLAINTS).open("a", encoding="utf-8") as log:
+    """Say what went wrong where the parent looks; a full disk may leave no room for that, but an empty log is there."""
+    with contextlib.suppress(OSError), (folder / COMPLAINTS).open("a", encoding="utf-8") as log:
         log.write(f"{sentence}\n")
 
 
@@ -153,8 +153,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain(options.folder, str(error))
         return 2
     good = sample(tracks, options.folder, parent)
-    spl.write(options.folder)
-    return 0 if good else 1
+    return 0 if _spl(options.folder) and good else 1
+
+
+def _spl(folder: Path) -> bool:
+    """Write spl.txt, once the run is over: arrays are not loaded beside it. False where that failed."""
+    from power import spl
+
+    try:
+        spl.write(folder)
+    except (SuiteError, OSError) as error:
+        complain(folder, f"spl.txt was not written: {error}")
+        return False
+    return True
 
 
 def sample(tracks: Sequence[Track], folder: Path, parent: int) -> bool:
@@ -164,10 +175,21 @@ def sample(tracks: Sequence[Track], folder: Path, parent: int) -> bool:
     while sampling.going and not _told_to_stop(POLL_S) and os.getppid() == parent:
         pass
     good = sampling.stop()
-    if not sampling.going:  # a meter that hangs must not be closed under its reading
-        for track in tracks:
-            track.close()
+    if sampling.going:
+        complain(folder, "a power meter did not answer any more when the run was over.")
+        return False  # it must not be closed under its reading
+    for track in tracks:
+        good = _closed(track, folder) and good
     return good
+
+
+def _closed(track: Track, folder: Path) -> bool:
+    try:
+        track.close()
+    except (SuiteError, OSError) as error:
+        complain(folder, f"meter {track.name}: {error}")
+        return False
+    return True
 
 
 def _open(name: str, folder: Path, events: EventLog) -> Track:

@@ -23,7 +23,6 @@ one known signal; tests/power/test_uncertainty.py holds this module to twice tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import erf, exp, pi, sqrt
 
@@ -103,9 +102,10 @@ def _sampled(measurement: Measurement, begin: float, end: float) -> tuple[float,
     slow = blind * share * (steps * widths) ** 2 / 12
     slow[[0, -1]] = 0.0  # these are the edges
     weights = _weights(times, begin, end)
-    variance = float(np.sum(slow) + _unseen(ratio) * fast * np.sum(weights**2))
-    bounds = [sqrt(3 * slow.max(initial=0.0)), _edges(around, measurement, moved, sqrt(blind))]
-    variance -= float(slow.max(initial=0.0))
+    widest = float(slow.max(initial=0.0))
+    variance = float(np.sum(slow)) - widest + _unseen(ratio) * fast * float(np.sum(weights**2))
+    variance += _blur(measurement.averaging_s, ratio, fast, share * float(np.mean(steps**2)))
+    bounds = [sqrt(3 * widest), _edges(around, measurement, moved)]
     rounding = measurement.resolution / 2 * np.bincount(np.unique(powers, return_inverse=True)[1], weights=weights)
     return variance + _stamps(powers[0], powers[-1]), [*bounds, *rounding.tolist()]
 
@@ -158,7 +158,14 @@ def _weights(times: np.ndarray, begin: float, end: float) -> np.ndarray:
     return np.diff(edges)
 
 
-def _edges(around: Signal, measurement: Measurement, moved: float, blind: float) -> float:
+def _blur(averaging_s: float, ratio: float, fast: float, slow: float) -> float:
+    """The variance of noise at both edges that cut through means: of disjoint ones, or of ones that overlap."""
+    if ratio <= 1:
+        return averaging_s**2 * fast / 3
+    return averaging_s**2 * (fast / 3 + ratio * slow / 12)
+
+
+def _edges(around: Signal, measurement: Measurement, moved: float) -> float:
     """The bound of what jumps at the two edges cost."""
     bound, times = 0.0, around.times
     first, last = _cut(times, around.begin, around.end)
@@ -166,7 +173,7 @@ def _edges(around: Signal, measurement: Measurement, moved: float, blind: float)
         width = times[place + 1] - times[place]
         a = min(1.0, inner / width)
         step = abs(around.powers[place + 1] - around.powers[place])
-        bound += blind * step * width * sqrt(a**3 - 0.75 * a**4)
+        bound += step * width * sqrt(a**3 - 0.75 * a**4)
     lag = measurement.averaging_s / 8 * 2 + max(0.0, measurement.averaging_s / 2 - moved)
     jump = _jump(around, measurement.averaging_s / 2)
     return (bound + (lag + measurement.clock_s) * jump) / UNIFORM_95

@@ -8,7 +8,8 @@ from typing import Any
 from audit import catalogue
 from audit.audited import ORDER, WHOLE, Audited, Folded, counted, grouped, headline
 from audit.finding import Finding
-from audit.formats.text import by_checker, verdicts
+from audit.formats.text import by_checker, following, repeated, verdicts
+from audit.result_rows import shown
 from loadgen_harness import __version__
 from loadgen_harness.visible import visible
 from submissions.report import environment
@@ -31,6 +32,7 @@ def _audited(audited: Audited) -> dict[str, Any]:
         "passed": audited.passed,
         "headline": visible(headline(audited)),
         "verdicts": [tuple(map(visible, row)) for row in verdicts(audited)],
+        "table": _table(audited),
         "grid": grid(audited),
         "groups": [
             {
@@ -41,6 +43,12 @@ def _audited(audited: Audited) -> dict[str, Any]:
             for group in grouped(audited)
         ],
     }
+
+
+def _table(audited: Audited) -> dict[str, Any]:
+    """Column names and a row for each result: figure, accuracy, power, verdicts."""
+    columns, rows = shown(audited.rows)
+    return {"columns": columns, "rows": [tuple(map(visible, row)) for row in rows]}
 
 
 def grid(audited: Audited) -> dict[str, Any]:
@@ -63,10 +71,12 @@ def _cell(findings: Sequence[Finding], check: str) -> Cell:
 
 
 def _counts(findings: Sequence[Folded]) -> str:
-    return counted([folded.finding for folded in findings for _ in folded.files])
+    return counted([finding for folded in findings for finding in folded.everything])
 
 
 def _shown(folded: Folded) -> dict[str, Any]:
     values = {name: visible(str(value)) for name, value in vars(folded.finding).items()}
     values["official"] = visible(by_checker(folded.finding))
-    return {**values, "count": folded.count, "files": [visible(file) for file in folded.files]}
+    values["key"] = visible(", ".join(folded.keys))
+    said = {"times": repeated(folded), "follows": visible(following(folded))}
+    return {**values, **said, "files": [visible(file) for file in folded.files]}

@@ -21,7 +21,7 @@ from submissions.official import OfficialVerdict, official
 from submissions.structure import GUIDE, error
 from submissions.subject import Subject
 
-__all__ = ["OfficialVerdict", "check", "official", "subjects"]
+__all__ = ["OfficialVerdict", "check", "checked", "official", "subjects"]
 
 ONLINE = "online"  # what the endpoints harness calls Server
 UNKNOWN = Round(name="unknown", seeds=Seeds(0, 0, 0), benchmarks={})
@@ -42,6 +42,14 @@ class _Tree:
         return layout.shown(path, self.path)
 
 
+@dataclass(frozen=True)
+class Checked:
+    """What is wrong in a tree, and its results, each of whose files has been read once."""
+
+    findings: tuple[Finding, ...]
+    subjects: list[Subject]
+
+
 def check(
     tree: Path,
     round_: Round | None = None,
@@ -55,10 +63,21 @@ def check(
     Of a round without a file only validity and consistency are judged, and a note says so. With the sealed `backup` of
     its whole accuracy logs, the truncated ones are verified against these.
     """
+    yield from checked(tree, round_, benchmarks, backup=backup).findings
+
+
+def checked(
+    tree: Path,
+    round_: Round | None = None,
+    benchmarks: Mapping[str, Benchmark] | None = None,
+    *,
+    backup: Path | None = None,
+) -> Checked:
+    """The same with the results themselves."""
     found, asked = _asked(tree, round_)
-    yield from asked
-    everything = [*_everything(_walk(tree, found, benchmarks)), *(sealed.verify(tree, backup) if backup else ())]
-    yield from judged(everything, round_=found.checker_version or found.name)
+    walk = _walk(tree, found, benchmarks)
+    everything = [*_everything(walk), *(sealed.verify(tree, backup) if backup else ())]
+    return Checked((*asked, *judged(everything, round_=found.checker_version or found.name)), walk.subjects)
 
 
 def subjects(

@@ -19,7 +19,7 @@ from submissions import layout, readme
 from submissions.system import MEASUREMENTS, complete
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
-TESTS_WITH_ACCURACY = ("TEST01", "TEST07", "TEST09")  # whose logs the official truncation shortens
+TESTS_WITH_LOG = ("TEST01", "TEST06", "TEST07", "TEST09")  # whose run_verification.py copies the accuracy log
 
 
 @dataclass(frozen=True)
@@ -142,8 +142,9 @@ def _test(place: layout.TestFolder, name: str, run: Run, verdict: Verdict) -> No
     found = texts.pop(layout.ACCURACY_TEXT, "") or texts.pop(f"accuracy/{layout.ACCURACY_TEXT}", "")
     for file, text in texts.items():
         _text(place.path / file, text)
-    if name in TESTS_WITH_ACCURACY:
+    if name in TESTS_WITH_LOG:
         _copy(run.file(layout.ACCURACY_LOG), place.accuracy.accuracy_log)
+    if name in layout.SHORTENED_TESTS:
         # The checker reads it only where verify_accuracy.txt has no pass line, the truncation needs it always.
         _text(place.accuracy.accuracy_text, found or f"{name}: responses judged, see {' and '.join(sorted(texts))}")
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from audit.accuracy import judge_text, read
-from audit.finding import Finding
+from audit.finding import Finding, Severity
 from submissions import layout
 from submissions.structure import GUIDE, error
 from submissions.subject import Subject
@@ -33,9 +33,14 @@ PASS_LINES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 TRUNCATED = "mlcommons/inference, truncate_accuracy_log.py"
 RESTORE = "put back the whole log from the run folder and truncate again: the hash is taken before"
+TRUNCATE = (
+    "truncate the tree, as `lgh submit` does, or with the official `truncate_accuracy_log.py --input TREE --submitter "
+    "NAME --backup FOLDER` (an absolute FOLDER outside the tree)"
+)
 MOST_TEXT = 1 << 20  # bytes of a text that is read
 WITH_PERFORMANCE = ("TEST01", "TEST04")
 WITH_ACCURACY = ("TEST01",)
+WITH_LOG = ("TEST06",)  # of TEST01 it is demanded
 SHORTENED = ("TEST07", "TEST09")  # the official truncation shortens their logs too
 
 
@@ -70,6 +75,13 @@ def compliance(place: layout.TestFolder, subject: Subject) -> Iterator[Finding]:
     if test in WITH_PERFORMANCE and not subject.readable(place.performance.detail):
         what = ("file", "missing", "LoadGen's log")
         yield error("compliance", subject.name(place.performance.detail), what, clause, f"run {test} again")
+    if test in WITH_LOG and not subject.readable(place.accuracy.accuracy_log):
+        what = ("log", "missing", "the responses that were judged")
+        copied = f"{clause}: run_verification.py copies them to {test}/accuracy"
+        found = error(
+            "compliance", subject.name(place.accuracy.accuracy_log), what, copied, "copy it from the test's run"
+        )
+        yield replace(found, severity=Severity.WARNING)
     if test in WITH_ACCURACY:
         yield from _log(place.accuracy, subject, hash_wanted=True)
     elif test in SHORTENED:
@@ -102,7 +114,7 @@ def _log(logs: layout.Logs, subject: Subject, *, hash_wanted: bool) -> Iterator[
     recorded = recorded_hash(logs) if subject.readable(text) else ""
     if subject.readable(text) and hash_wanted and not SHA256.fullmatch(recorded):
         what = ("hash", recorded or "no hash line", "hash=<sha256 of the whole log>")
-        yield error("truncation", subject.name(text), what, TRUNCATED, "truncate the tree, which adds the line")
+        yield error("truncation", subject.name(text), what, TRUNCATED, f"{TRUNCATE}, which adds the line")
     elif recorded and subject.readable(log) and (wanted := _other_hash(log, recorded)):
         yield error("truncation", subject.name(text), ("hash", recorded, wanted), TRUNCATED, RESTORE)
 
@@ -110,7 +122,7 @@ def _log(logs: layout.Logs, subject: Subject, *, hash_wanted: bool) -> Iterator[
 def _size(log: Path, subject: Subject) -> Iterator[Finding]:
     if subject.readable(log) and log.stat().st_size > LIMIT:
         what = ("size", f"{log.stat().st_size} bytes", f"{LIMIT} at most")
-        yield error("truncation", subject.name(log), what, TRUNCATED, "truncate the tree")
+        yield error("truncation", subject.name(log), what, TRUNCATED, TRUNCATE)
 
 
 def _other_hash(log: Path, recorded: str) -> str:

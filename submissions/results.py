@@ -41,6 +41,8 @@ def quoted(finding: Finding, subject: Subject) -> Finding:
     key = FIGURES.get(finding.check, "").format(
         key=finding.key, scenario=subject.scenario.value, latency=_latency(finding.key)
     )
+    if finding.check == "samples-per-query" and subject.scenario is not Scenario.OFFLINE:
+        return finding  # the width of a query is not the count of Offline's samples
     known = (*subject.rules.disagreements, *subject.round.disagreements)
     said = next((each for each in known if each.key == key), None)
     return replace(finding, clause=f"{finding.clause}; sources differ: {said}") if said else finding
@@ -61,6 +63,7 @@ def _everything(subject: Subject) -> Iterator[Finding]:
         yield from proofs.accuracy(place.accuracy, subject)
     yield from verified.accuracy(place.accuracy, subject)
     yield from inferred.check(subject)
+    yield from powered.simulated(subject)
     if subject.known:
         yield from _power(subject)
     yield from _tests(subject)

@@ -66,7 +66,7 @@ def verify(tree: Path, backup: Path) -> Iterator[Finding]:
         yield from _hash(whole)
         if layout.regular(whole.logs.accuracy_text, tree) and whole.there:
             yield from _counted(whole)
-        for test in scenario.tests():
+        for test in (each for each in scenario.tests() if each.name in layout.SHORTENED_TESTS):
             audited = _Pair(test.accuracy, tree, backup)
             yield from _hash(audited)
             if test.name == test01.TEST.name and whole.there and audited.there:

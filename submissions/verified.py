@@ -91,13 +91,8 @@ def scores(place: layout.TestFolder, subject: Subject) -> Iterator[Finding]:
 
 
 def _samples(subject: Subject) -> float | None:
-    """How many samples the accuracy run answered, each once."""
-    run = subject.run(subject.place.accuracy)
-    values = (
-        [run.log.get(key) for key in ("effective_accuracy_sample_count", "qsl_reported_total_count")] if run else []
-    )
-    counts = {float(value) for value in values if isinstance(value, int | float) and value > 0}
-    return counts.pop() if len(counts) == 1 else None  # two that differ have Findings of their own
+    """How many samples the result's accuracy run answered."""
+    return accuracy_counts.answered(subject.run(subject.place.accuracy))
 
 
 def _text(path: Path) -> str:

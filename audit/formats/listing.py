@@ -8,6 +8,7 @@ from typing import Any
 
 from audit.audited import Answer, Audited
 from audit.finding import Finding
+from audit.result_rows import ResultRow
 from loadgen_harness import __version__
 
 FORMAT, VERSION = "loadgen-harness findings", 1
@@ -35,7 +36,25 @@ def _audited(audited: Audited) -> dict[str, Any]:
         "verdicts": {"rules": audited.rules, "official": audited.predicted},
         "official_runs": [_answer(answer) for answer in audited.answers],
         "results": list(audited.results),
+        "figures": [_row(row) for row in audited.rows],
         "findings": [_finding(finding, audited) for finding in audited.findings],
+    }
+
+
+def _row(row: ResultRow) -> dict[str, Any]:
+    system, benchmark, scenario = row.parts
+    figures = row.figures
+    return {
+        "result": row.result,
+        "system": system,
+        "benchmark": benchmark,
+        "scenario": scenario,
+        "value": figures.value,
+        "unit": figures.unit,
+        "inferred_from": figures.inferred_from,
+        "accuracy": [vars(each) for each in figures.accuracy],
+        "power": figures.power,
+        "verdicts": {"rules": row.rules, "official": row.official},
     }
 
 

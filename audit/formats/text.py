@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from audit import official
 from audit.audited import ACCEPTS, ORDER, REJECTS, Audited, Folded, Group, counted, grouped, headline
 from audit.finding import Finding
+from audit.result_rows import shown
 from loadgen_harness.visible import visible
 
 Piece = tuple[str, str]
@@ -21,6 +22,7 @@ VERDICTS = {ACCEPTS: GOOD, REJECTS: BAD, "crashes": BAD}
 SHOWN_FILES = 3
 SHOWN_REASONS = 3
 CHATTER = "INFO:"  # of the official checkers
+CELL, CELL_END = 48, 20  # characters of a table's cell, and of its end where it is shortened
 LONGEST = 300  # characters of one value; the rest is in the file that the finding names
 
 
@@ -33,6 +35,9 @@ def lines(audits: Sequence[Audited]) -> Iterator[Line]:
     for audited in audits:
         yield ((visible(headline(audited)), GOOD if audited.passed else BAD),)
         yield ((f"      {visible(audited.kind)}, {_round(audited)}", DIM),)
+        if audited.rows:
+            yield ()
+            yield from _table(audited)
         for group in grouped(audited):
             yield ()
             yield from _group(group)
@@ -49,7 +54,7 @@ def findings(found: Iterable[Finding]) -> Iterator[Line]:
     """Findings alone, the gravest first, each in a block of its own."""
     for finding in sorted(found, key=lambda each: ORDER.index(each.severity)):
         where = f"{finding.file}:{finding.line}" if finding.line else finding.file
-        yield from _block(Folded(finding, (where,)))
+        yield from _block(Folded(finding, (where,), (finding.key,), 1))
 
 
 def _round(audited: Audited) -> str:
@@ -58,8 +63,19 @@ def _round(audited: Audited) -> str:
     return f"round {audited.round}" + (f" ({visible(audited.round_from)})" if audited.round_from else "")
 
 
+def _table(audited: Audited) -> Iterator[Line]:
+    """A line for each result: figure, accuracy, verdicts."""
+    names, cells = shown(audited.rows)
+    texts = [tuple(map(_short, row)) for row in cells]
+    widths = [max(map(len, column)) for column in zip(names, *texts, strict=True)]
+    yield (("  " + "  ".join(f"{name:{width}}" for name, width in zip(names, widths, strict=True)).rstrip(), DIM),)
+    for row in texts:
+        padded = [f"  {text:{width}}" for text, width in zip(row, (*widths[:-1], 0), strict=True)]
+        yield tuple((text, VERDICTS.get(text.strip(), "")) for text in padded)
+
+
 def _group(group: Group) -> Iterator[Line]:
-    whole = [folded.finding for folded in group.findings for _ in folded.files]
+    whole = [finding for folded in group.findings for finding in folded.everything]
     yield ((visible(group.title), STRONG), (f"  {counted(whole)}", DIM))
     for folded in group.findings:
         yield from _block(folded)
@@ -67,24 +83,39 @@ def _group(group: Group) -> Iterator[Line]:
 
 def _block(folded: Folded) -> Iterator[Line]:
     finding = folded.finding
-    times = f"  ×{folded.count}" if folded.count > 1 else ""
+    times = f"  {said}" if (said := repeated(folded)) else ""
     severity = finding.severity.value
     yield (
         ("  ", ""),
         (severity, severity),
         (f"  {_value(finding.check)}", STRONG),
-        (f"  {_value(finding.key)}{times}", ""),
+        (f"  {_value(', '.join(folded.keys))}{times}", ""),
     )
     for where in filter(None, folded.files[:SHOWN_FILES]):
         yield ((f"      {_value(where)}", ""),)
-    if folded.count > SHOWN_FILES:
-        yield ((f"      and {folded.count - SHOWN_FILES} more", ""),)
+    if len(folded.files) > SHOWN_FILES:
+        yield ((f"      and {len(folded.files) - SHOWN_FILES} more files", ""),)
     yield ((f"      found   {_value(finding.found)}", ""),)
     yield ((f"      wanted  {_value(finding.wanted)}", ""),)
     yield ((f"      rule    {_value(finding.clause)}", DIM),)
     yield ((f"      fix     {_value(finding.fix)}", ""),)
     if finding.official:
         yield ((f"      {_value(by_checker(finding))}", DIM),)
+    if folded.follows:
+        yield ((f"      {_value(following(folded))}", DIM),)
+
+
+def repeated(folded: Folded) -> str:
+    """How often it was found, where that is more than once."""
+    if folded.count == 1:
+        return ""
+    return f"×{folded.count}" + (f", the same in {folded.results} results" if folded.results > 1 else "")
+
+
+def following(folded: Folded) -> str:
+    """What only follows from it, so that it is not said again."""
+    names = dict.fromkeys(f"{finding.check} {finding.key}" for finding in folded.follows)
+    return f"from this follow {len(folded.follows)} more: {', '.join(names)}" if names else ""
 
 
 def verdicts(audited: Audited) -> list[tuple[str, str, str]]:
@@ -111,6 +142,12 @@ def _verdicts(audited: Audited) -> Iterator[Line]:
     width = max(len(name) for name, _, _ in rows)
     for name, verdict, why in rows:
         yield ((f"{name:{width}}  ", ""), (f"{verdict:8}", VERDICTS.get(verdict, "")), (f"  {_value(why)}", DIM))
+
+
+def _short(text: str) -> str:
+    """A cell of a table: names of systems are long, and stand whole further down."""
+    shown_ = visible(text)
+    return shown_ if len(shown_) <= CELL else f"{shown_[: CELL - CELL_END - 1]}…{shown_[-CELL_END:]}"
 
 
 def _value(text: str) -> str:

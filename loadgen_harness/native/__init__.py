@@ -7,6 +7,7 @@ numpy arrays, in this process or in others, and one call completes a batch. The 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import astuple
 from functools import partial
 from pathlib import Path
 from threading import get_ident
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from loadgen_harness import samples
+from loadgen_harness import doomed, samples
 from loadgen_harness.effective import effective_settings
 from loadgen_harness.errors import RunFailed
 from loadgen_harness.native import presence
@@ -27,6 +28,7 @@ from loadgen_harness.sut import Fail, Ids, Responses, SystemUnderTest
 from loadgen_harness.types import Scenario, TestMode
 from loadgen_harness.workers import Batching
 
+NEVER = (1 << 63) - 1  # ns
 OVERFLOW = 1 << 20  # samples past the record's limit that may be in flight at once
 POPULATED = 1 << 24  # rows that get their memory before the test, at most (1.3 GB)
 
@@ -61,7 +63,7 @@ class NativeDriver:
         self.batching = batching
         self.bridge = presence.load()
         self.table = self.bridge.Table(samples.LIMIT, OVERFLOW)
-        self._loadgen = self.bridge.Bridge(self.table, counters.pair(), partial(_failed, fail))
+        self._loadgen = self.bridge.Bridge(self.table, counters.words(), partial(_failed, fail))
         self._complete = self._loadgen.complete
         # Not thread-local: those die with their thread's Python state, when nanobind cannot take the lock it wants.
         self._seats: dict[int, Seat] = {}
@@ -75,6 +77,8 @@ class NativeDriver:
         """
         settings = effective_settings(self.bridge, plan, folder)
         self.table.populate(expected_rows(plan, qsl))
+        if limits := doomed.limits(plan.settings):
+            self._loadgen.judge(*(each or NEVER for each in astuple(limits)))
         library = SimpleNamespace(
             total_count=qsl.total_count,
             performance_count=qsl.performance_count,

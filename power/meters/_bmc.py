@@ -113,10 +113,13 @@ class Service:
     def _own_path(self, target: str, base: str) -> str:
         """The path of a link as long as it leads to this controller."""
         whole = urljoin(urljoin(self._origin, base), target)
-        if _origin(whole) != self._origin:
-            raise self._failure(
-                "it sends the meter to another host", "name that host in LGH_REDFISH_URL if you trust it"
-            )
+        try:
+            own = _origin(whole) == self._origin
+        except ValueError:  # a port that is none
+            own = False
+        if not own:
+            remedy = "name that host in LGH_REDFISH_URL if you trust it"
+            raise self._failure("it sends the meter to another host", remedy)
         return urlsplit(whole).path
 
     def _request(self, method: str, path: str, body: Mapping[str, str] | None = None) -> Reply:

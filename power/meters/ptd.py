@@ -38,10 +38,14 @@ class PtdMeter:
             raise BadInput(f"set {VARIABLE} to the PTDaemon's HOST:PORT, such as 10.0.0.2:8888, to read an analyzer.")
         try:
             self._client = Client(*address(text))
+        except MeterFailed as error:
+            raise BadInput(str(error)) from error
+        try:
             self._identity = self._client.identify()
             said = self._client.uncertainty()
             self._before = self._average()
         except MeterFailed as error:
+            self.close()
             raise BadInput(str(error)) from error
         self.estimated = MARK in self._identity.text  # the simulator invents its watts
         self.uncertainty = said.high if said.valid else LIMIT

@@ -163,9 +163,7 @@ def _access(insecure: bool) -> Access:
     if odd or parts.path.rstrip("/") not in ("", "/redfish/v1"):
         raise BadInput("LGH_REDFISH_URL must be a controller's address alone, such as https://bmc.example:8443.")
     if parts.scheme == "http" and not insecure:
-        raise BadInput(
-            "LGH_REDFISH_URL would send the password unencrypted: use https://, or set LGH_REDFISH_INSECURE=1."
-        )
+        raise BadInput("LGH_REDFISH_URL sends the password in the clear: use https://, or set LGH_REDFISH_INSECURE=1.")
     if not (user and password):
         raise BadInput("meter redfish logs in with LGH_REDFISH_USER and LGH_REDFISH_PASSWORD: set both.")
     return Access(url, user, password, ca, insecure)
@@ -187,10 +185,8 @@ def _chosen(service: Service, wanted: str) -> tuple[str, Source, dict[str, Any]]
     if len(found) > 1:
         raise BadInput(f"several chassis tell their power: name one of {', '.join(found)} in LGH_REDFISH_CHASSIS.")
     if not found:
-        where = (
-            f"chassis {wanted}" if wanted else f"no chassis of {service.place} ({', '.join(sorted(names)) or 'none'})"
-        )
-        raise BadInput(f"meter redfish: {where} tells {'no' if wanted else 'its'} power: use another meter.")
+        among = wanted or ", ".join(sorted(names)) or "none"
+        raise BadInput(f"meter redfish: no chassis of {service.place} ({among}) tells its power: use another meter.")
     (name, (source, resource)) = next(iter(found.items()))
     return name, source, resource
 

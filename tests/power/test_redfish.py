@@ -88,6 +88,7 @@ class Talk(BaseHTTPRequestHandler):
 
     server: Controller
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         path, controller = self.path, self.server

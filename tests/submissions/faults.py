@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.submissions import faults_power
 from tests.submissions.faults_files import FILES, RUNS, TEXTS, TREE
 from tests.submissions.faults_logs import FIGURES, SETTINGS, VERDICTS
 from tests.submissions.mutations import (
@@ -21,7 +22,16 @@ from tests.submissions.mutations import (
     write,
 )
 
-FAULTS: dict[str, Mutation] = {**SETTINGS, **VERDICTS, **FIGURES, **RUNS, **FILES, **TEXTS, **TREE}
+FAULTS: dict[str, Mutation] = {
+    **SETTINGS,
+    **VERDICTS,
+    **FIGURES,
+    **RUNS,
+    **FILES,
+    **TEXTS,
+    **TREE,
+    **faults_power.POWER,
+}
 
 # Changes that the rules allow.
 ALLOWED: dict[str, Change] = {
@@ -34,5 +44,6 @@ ALLOWED: dict[str, Change] = {
     "cores of two kinds": json_key(SYSTEM, "host_processor_core_count", "2 (big); 4 (LITTLE)"),
     "a description of the software beside a result": write(OPEN / "pip_freeze.json", "{}"),
     "LoadGen's trace": write(SINGLE / RUN / "mlperf_log_trace.json", "[]"),
+    **faults_power.ALLOWED,
     "folder names in lower case": lambda tree: (tree / OFFLINE).rename(tree / RESULT / "offline"),
 }

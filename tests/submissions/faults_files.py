@@ -162,8 +162,8 @@ FILES: dict[str, Mutation] = {
         ),
         (
             *(("power", "file"),) * 3,
-            *one("power", "ranging"),
-            *one("power", "testing"),
+            *(("power", name) for name in ("analyzer_table", "power_settings")),
+            *(("power-record", "file"),) * 2,
             *one("power-window", "Time"),
         ),
     ),

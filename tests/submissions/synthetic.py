@@ -68,6 +68,8 @@ def _result(folder: Path, benchmark: str, scenario: str, hour: int) -> None:
     if benchmark == LLAMA:
         lines = ("First token check pass: True", "EOS check pass: True", "Sample length check pass: True")
         _write(folder / "TEST06/verify_accuracy.txt", "\n".join(lines) + "\n")
+        entry = '{ "seq_id" : 0, "qsl_idx" : 0, "data" : "01000000", "token_data" : "01000000", "token_count" : 1 }'
+        _write(folder / "TEST06/accuracy/mlperf_log_accuracy.json", f"[\n{entry}\n]\n")
     else:
         _write(folder / "TEST08/verify_accuracy.txt", COUNTED)
 
@@ -240,6 +242,10 @@ FAULTS: dict[str, Mutation] = {
     "first token skipped in Interactive": Mutation(
         verdict(LLAMA, "Interactive", "First token check pass: True", "First token check pass: Skipped"),
         (("verdict-text", "First token check pass"),),
+    ),
+    "responses of a token test left out": Mutation(
+        lambda root: (place(root, LLAMA, "Offline") / "TEST06/accuracy/mlperf_log_accuracy.json").rename(root / "a.md"),
+        (("compliance", "log"), ("files", "path")),
     ),
     "end of sequence checked twice": Mutation(
         verdict(LLAMA, "Offline", "EOS check pass: True", "EOS check pass: False\nEOS check pass: True"),

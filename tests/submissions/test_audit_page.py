@@ -39,6 +39,13 @@ def test_shows_verdicts_and_findings() -> None:
         assert said in page
 
 
+def test_a_table_of_results() -> None:
+    page = audit_page.write([BAD])
+    assert "<caption>What each result states, and the verdicts on it alone.</caption>" in page
+    row = page.partition('<table class="results">')[2].partition("</table>")[0]
+    assert row.count("✗ rejects") == 3, "both are rejected by the rules, and one by the checker"
+
+
 def test_the_grid_counts_by_result_and_check() -> None:
     grid = audit_page.grid(BAD)
     assert grid["checks"] == ["loadgen-version", "seeds", "files"]
@@ -63,4 +70,4 @@ def test_asks_for_nothing_from_elsewhere() -> None:
 
 def test_many_files_are_folded() -> None:
     page = audit_page.write([audited(*(finding(file=f"closed/Acme/r/{n}.txt") for n in range(9)))])
-    assert "× 9" in page and "6 more files" in page and "closed/Acme/r/8.txt" in page
+    assert "×9" in page and "6 more files" in page and "closed/Acme/r/8.txt" in page

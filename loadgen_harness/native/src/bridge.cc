@@ -120,17 +120,32 @@ void Bridge::complete(const Responses& responses) {
   auto& made = gather(responses);
   int64_t now = now_ns();
   int64_t computed = responses.computed_ns ? responses.computed_ns : now;
+  uint64_t late[2] = {0, 0};
   for (size_t i = 0; i < responses.count; ++i) {
     Row& row = flying(responses.rows[i]);
     made[i].id = row.id;
     row.computed = computed;
     row.tokens = static_cast<int32_t>(made[i].n_tokens);
+    if (late_) weigh(row, now, late);
     set_done(row, now);
+  }
+  for (size_t i : {0, 1}) {
+    if (late[i]) __atomic_fetch_add(&late_[i], late[i], __ATOMIC_RELAXED);
   }
   mlperf::QuerySamplesComplete(made.data(), made.size());
   uint64_t completed = completed_.fetch_add(responses.count, std::memory_order_relaxed) + responses.count;
   __atomic_store_n(&progress_[0], table_->issued(), __ATOMIC_RELAXED);
   __atomic_store_n(&progress_[1], completed, __ATOMIC_RELAXED);
+}
+
+// Counts no sample that LoadGen does not: it looks at the clock later than we did.
+void Bridge::weigh(const Row& row, int64_t now, uint64_t late[2]) const {
+  if (limits_.latency != INT64_MAX) {
+    late[0] += now - row.scheduled > limits_.latency;
+  } else if (row.first_token != 0) {
+    late[0] += row.first_token - row.scheduled > limits_.first_token;
+    late[1] += row.tokens > 1 && (now - row.first_token) / (row.tokens - 1) > limits_.per_token;
+  }
 }
 
 void Bridge::first_token(const Responses& responses) {

@@ -39,6 +39,13 @@ struct Library {
   std::function<void(const std::vector<size_t>&)> unload;
 };
 
+// What a Server run's samples are held against, ns: their latency, or where that has no limit their tokens' times.
+struct Limits {
+  int64_t latency = INT64_MAX;
+  int64_t first_token = INT64_MAX;
+  int64_t per_token = INT64_MAX;
+};
+
 class Bridge : private mlperf::SystemUnderTest {
  public:
   // `progress`: two counters, samples issued and completed, that others read; they outlive the bridge.
@@ -55,6 +62,13 @@ class Bridge : private mlperf::SystemUnderTest {
 
   // A query of several samples is queued dearest first; one cost per sample of the library. Set while loading.
   std::vector<double>& costs() { return costs_; }
+
+  // Count the samples over their limits in `late`, two counters that others read: over the latency or that of the first
+  // token, and over that per token. Set before the test.
+  void judge(const Limits& limits, uint64_t* late) {
+    limits_ = limits;
+    late_ = late;
+  }
 
   // A thread of our own completes what arrives in `ring`; it lives as long as the bridge.
   void listen(std::shared_ptr<Ring> ring, int64_t spin_ns);
@@ -78,10 +92,13 @@ class Bridge : private mlperf::SystemUnderTest {
   std::vector<mlperf::QuerySampleResponse>& gather(const Responses& responses) const;
   void serve(Ring* ring, int64_t spin_ns);
   void handle(const Message& message);
+  void weigh(const Row& row, int64_t now, uint64_t late[2]) const;
 
   std::string name_ = "loadgen-harness";
   std::shared_ptr<Table> table_;
   uint64_t* progress_;
+  Limits limits_;
+  uint64_t* late_ = nullptr;
   std::function<void(std::string)> fail_;
   std::function<void(size_t, int64_t)> answer_;
   Around around_ = [](const std::function<void()>& thread) { thread(); };

@@ -270,6 +270,11 @@ class PythonBridge {
     bridge().costs().assign(costs.data(), costs.data() + costs.size());
   }
 
+  void judge(int64_t latency, int64_t first_token, int64_t per_token) {
+    if (progress_.count() < 4) throw nb::value_error("progress must hold four counters, two of them for late samples");
+    bridge().judge({latency, first_token, per_token}, progress_.words<uint64_t>("progress") + 2);
+  }
+
   void start_test(const mlperf::TestSettings& settings, const std::string& folder, nb::object library,
                   nb::object answer) {
     if (!answer.is_none()) {
@@ -454,6 +459,7 @@ NB_MODULE(_bridge, m) {
       .def("first_token", &PythonBridge::first_token, nb::arg("ids"), nb::arg("data"), nb::arg("offsets").none())
       .def("listen", &PythonBridge::listen, nb::arg("ring"), nb::arg("spin_ns") = 0)
       .def("costs", &PythonBridge::set_costs, nb::arg("costs").noconvert())
+      .def("judge", &PythonBridge::judge, nb::arg("latency_ns"), nb::arg("first_token_ns"), nb::arg("per_token_ns"))
       .def("start_test", &PythonBridge::start_test, nb::arg("settings"), nb::arg("folder"), nb::arg("library"),
            nb::arg("answer").none())
       .def("stop", &PythonBridge::stop);

@@ -1,0 +1,1 @@
+"""Knobs: settings that trade speed for power, one module each; each defines KNOB."""
