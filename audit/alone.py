@@ -94,7 +94,8 @@ def named(name: str, round_: Round) -> Benchmark:
     for benchmark in found.values():
         if name in (benchmark.name, benchmark.checker_name) or round_.aliases.get(name) == benchmark.checker_name:
             return benchmark
-    raise UnknownName(f"benchmark of round {round_.name}", name, found)
+    names = {*found, *(benchmark.name for benchmark in found.values()), *round_.aliases}
+    raise UnknownName(f"benchmark of round {round_.name}", name, names)
 
 
 def least(round_: Round, scenario: Scenario | None, *, issued_equally: bool = False) -> Limits:

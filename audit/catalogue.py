@@ -70,6 +70,7 @@ CHECKS: Mapping[str, Asked] = {
     "empty-responses": _warns(RUN, "Is no response empty?"),
     "digest": Asked(RUN, "Is every file still what run.json recorded when the run ended?"),
     "runtime": Asked(RUN, "Did the backend run what was asked for, without caches, fallbacks and retries?"),
+    "load": _warns(RUN, "Did other processes leave the machine to the run?"),
     "tax": _warns(RUN, "Does the harness itself add little to the measured latency?"),
     "power": Asked(RUN, "Are the power logs complete, plausible and inside LoadGen's window?"),
     "reproduce": Asked(RERUN, "Do repetitions of the run reach its result less 2 %?"),

@@ -16,7 +16,9 @@ from loadgen_harness.errors import BadInput, UnknownName
 from loadgen_harness.run import Run
 from loadgen_harness.types import Benchmark, Round
 
+AUDITED = "the test's run"
 OPTIONS = {"reference": "--performance", "accuracy": "--accuracy", "score": "--data"}
+INSIDE = ("performance/run_1", "accuracy", "run_1", "performance")  # where a submission keeps a run's logs
 WHAT = {
     "reference": "the folder of the submission's performance run",
     "accuracy": "the folder of the accuracy run with its whole log",
@@ -47,10 +49,10 @@ def verify_folder(
     """
     judge = _demanded(test, benchmark, round_)
     trial = Trial(
-        audit=_run(exhibit.audited, "the test's run"),
+        audit=logs(exhibit.audited, AUDITED),
         settings=_settings.merged(judge.name, round_.rules(benchmark.name)),
-        reference=_run(exhibit.performance, OPTIONS["reference"]) if exhibit.performance else None,
-        accuracy=_run(exhibit.accuracy, OPTIONS["accuracy"], ACCURACY_LOG) if exhibit.accuracy else None,
+        reference=logs(exhibit.performance, OPTIONS["reference"]) if exhibit.performance else None,
+        accuracy=logs(exhibit.accuracy, OPTIONS["accuracy"], ACCURACY_LOG) if exhibit.accuracy else None,
         score=score,
         dtype=_dtype(exhibit.dtype, benchmark),
     )
@@ -100,10 +102,16 @@ def _demanded(test: str, benchmark: Benchmark, round_: Round) -> ComplianceTest:
     return found
 
 
-def _run(folder: Path, what: str, file: str = DETAIL) -> Run:
-    if not (folder / file).is_file():
-        raise BadInput(f"{what}: {folder} holds no {file}; give the folder that LoadGen wrote.")
-    return Run(folder)
+def logs(folder: Path, what: str, file: str = DETAIL) -> Run:
+    """The run in a folder of logs; raises BadInput with the folder below it that is wanted, where there is one."""
+    if (folder / file).is_file():
+        return Run(folder)
+    if not folder.is_dir():
+        raise BadInput(f"{what}: {folder} is no folder; give the one that LoadGen wrote its logs into.")
+    below = [folder / each for each in INSIDE if (folder / each / file).is_file()]
+    if below:
+        raise BadInput(f"{what}: {folder} holds no {file} itself; give {' or '.join(map(str, below))}.")
+    raise BadInput(f"{what}: {folder} holds no {file}; give the folder that LoadGen wrote.")
 
 
 def _dtype(asked: str, benchmark: Benchmark) -> str:

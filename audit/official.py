@@ -226,6 +226,7 @@ TREE: tuple[Row, ...] = (
     Row("system", REJECTS, "SystemCheck"),
     Row("structure", ACCEPTS, "an empty tree has no result that could fail", key="^results$"),
     Row("structure", REJECTS, "directory_exist_check wants src/", key="^src$"),
+    Row("structure", REJECTS, "extra_files_check", key="^(images|videos)$"),
     Row("structure", ACCEPTS, "left to the old checker", key=r"^(calibration\.md|system)$"),
     Row("structure", CRASHES, "every folder counts as a scenario, and its logs are missing", key="^scenario$"),
     Row("structure", CRASHES, "every folder counts as a benchmark", key="^benchmark$", division="closed"),

@@ -113,6 +113,6 @@ def _counted(record: Record, what: tuple[str, str], said: list[str], severity: S
     kinds: dict[str, list[str]] = {}
     for each in said:
         kinds.setdefault(re.sub(r"[\d.]+", "", each), []).append(each)
-    for each in kinds.values():
-        found = each[0] if len(each) == 1 else f"{each[0]} ({len(each)} such lines)"
+    for first, *more in kinds.values():
+        found = f"{first} ({len(more) + 1} such lines)" if more else first
         yield replace(record.fault("log", FILE, (what[0], found, what[1]), (METER, WIRING)), severity=severity)

@@ -1,14 +1,16 @@
-"""Checks of what a backend says it really ran: a fallback, another precision or a cache is never silent."""
+"""What a backend says it really ran, and what ran beside it: a fallback, a cache or other load is never silent."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from audit.case import Case, Check
+from audit.case import LARGEST, Case, Check
 from audit.finding import Finding, Severity
+from loadgen_harness.run import Run
 
 FILE = "run.json"
+OTHERS = 0.10  # of the processors, busy with something else while a run is timed
 TRUE = "this suite's own: a result names what really ran"
 WHOLE = "rules, LLM benchmarks: every query is computed in its entirety, nothing is cached across queries"
 
@@ -101,8 +103,47 @@ def precision(case: Case) -> Iterator[Finding]:
         yield _finding("precision", found, Demand("precision", bool, Severity.WARNING, wanted, TRUE, fix))
 
 
+def load(case: Case) -> Iterator[Finding]:
+    """The machine belonged to the run; a backend that is a server of its own may be what was seen there."""
+    backend = case.run.meta.get("backend")
+    taken = others(case.run)
+    if taken is None or taken.share <= OTHERS or (isinstance(backend, Mapping) and backend.get("url")):
+        return
+    yield Finding(
+        check="load",
+        severity=Severity.WARNING,
+        file=FILE,
+        key="load.other_cores",
+        found=f"{taken.cores:.2f} of {taken.of:g} processors ({taken.share:.0%}) were busy with something else",
+        wanted=f"<= {OTHERS:.0%}",
+        clause="this suite: figures are those of a machine that does nothing else",
+        fix="Stop what runs beside the benchmark, or give it a machine of its own, and repeat the run.",
+    )
+
+
+class Taken(NamedTuple):
+    """Processors that other processes kept busy during the timed part, of how many."""
+
+    cores: float
+    of: float
+
+    @property
+    def share(self) -> float:
+        """Of the whole machine."""
+        return self.cores / self.of
+
+
+def others(run: Run) -> Taken | None:
+    """What run.json says of that; None where it says nothing."""
+    said = run.meta.get("load")
+    cores, of = (said.get("other_cores"), said.get("cores")) if isinstance(said, Mapping) else (None, None)
+    if not isinstance(cores, int | float) or not isinstance(of, int | float) or not (of > 0 and 0 <= cores < LARGEST):
+        return None
+    return Taken(float(cores), float(of))
+
+
 def _finding(key: str, found: str, demand: Demand) -> Finding:
     return Finding("runtime", demand.severity, FILE, f"backend.{key}", found, demand.wanted, demand.clause, demand.fix)
 
 
-CHECKS: tuple[Check, ...] = (described, precision)
+CHECKS: tuple[Check, ...] = (described, precision, load)

@@ -38,7 +38,7 @@ class Assessment:
         if not found:
             return ()
         figures = (found.joules, found.per_sample_j, found.per_token_j)
-        return "estimated" if found.estimated else found.meter, *(_joules(found, each) for each in figures)
+        return found.word or found.meter, *(_joules(found, each) for each in figures)
 
     def entry(self) -> Entry:
         """The result as a submission takes it."""
@@ -168,7 +168,7 @@ def verdict_of(
 def energy_text(run: Run) -> str:
     """The energy of a run in one phrase, empty where none was measured."""
     found = energy.summarize(run)
-    return "; ".join(filter(None, (found.text(), found.per_text()))) if found else ""
+    return "; ".join(filter(None, (found.text(), found.per_text(), found.idle_text()))) if found else ""
 
 
 def _findings(

@@ -131,7 +131,7 @@ def verify(args: argparse.Namespace) -> int:
     """The verdict on a compliance test's run; its verify_*.txt lie in --output afterwards."""
     from audit import compliance_folder
 
-    run = Run(args.audited)
+    run = compliance_folder.logs(args.audited, compliance_folder.AUDITED)
     round_ = rounds.load(args.round) if args.round else compliance_folder.round_of(run)
     benchmark, score = _judge_of(args, run, round_)
     exhibit = compliance_folder.Exhibit(args.audited, args.performance, args.accuracy, args.dtype)

@@ -18,7 +18,7 @@ from loadgen_harness.attempts import Outcome as Outcome
 from loadgen_harness.attempts import Policy as Policy
 from loadgen_harness.attempts import finished as finished
 from loadgen_harness.doomed import Doomed
-from loadgen_harness.errors import BadInput, MissingDependency, RunFailed, SuiteError
+from loadgen_harness.errors import BadInput, RunFailed, SuiteError
 from loadgen_harness.journal import Event, Journal
 from loadgen_harness.launch import Hook, Status, launch
 from loadgen_harness.plan import PERFORMANCE, Job, Plan, jobs
@@ -164,20 +164,28 @@ def _paid(job: Job) -> bool:
 
 
 def levy(
-    plan: Plan, output: Path, *, only: str = "", on_step: Callable[[Step], None] = lambda step: None
+    plan: Plan, output: Path, *, only: str = "", on_step: OnStep = lambda step: None
 ) -> Iterator[tuple[Charge, Tax]]:
     """Measure what is owed for finished runs, write it into their run.json, and yield it.
 
     A null run that fails is no failure of the campaign: its Tax says why there is none.
     """
     owed = [charge for charge in charges(plan, output, only) if charge.runs]
+    if not owed:
+        return
+    with journal.opened(output, shlex.join(sys.argv)) as log:  # nobody else may load this machine meanwhile
+        yield from _levied(owed, plan.tax_s, on_step)
+        log.note(Event.END)
+
+
+def _levied(owed: Sequence[Charge], seconds: float, on_step: OnStep) -> Iterator[tuple[Charge, Tax]]:
     ceilings: dict[tax.Layout, float | None] = {}
     for number, charge in enumerate(owed, start=1):
         left = sum(later.estimate_s for later in owed[number - 1 :])
         shown = replace(charge.jobs[0], key=charge.key)
         report = reporter(on_step, Step(shown, number, len(owed), None, left))
         found = next((each for each in map(of, charge.runs) if each and not each.error), None)
-        measured = found or _measured(charge.runs[0], plan.tax_s, ceilings, report)
+        measured = found or _measured(charge.runs[0], seconds, ceilings, report)
         try:
             tax.store(charge.runs, measured)
         except OSError as error:
@@ -261,8 +269,8 @@ def audit_config(job: Job) -> str:
 
 
 def hooks(meters: Sequence[str]) -> list[Hook]:
-    """The power hook for some meters; `auto` stands for the best that works here, measured before estimated."""
-    names = [best_meter() if name == "auto" else name for name in meters if name]
+    """The power hook for some meters; `auto` stands for all that measure here, else for the estimate."""
+    names = [found for name in meters if name for found in (best_meters() if name == "auto" else (name,))]
     if not names:
         return []
     from power import recorder
@@ -270,19 +278,21 @@ def hooks(meters: Sequence[str]) -> list[Hook]:
     return [recorder.record(names)]
 
 
-def best_meter() -> str:
-    """The first meter that works here, a measurement before an estimate."""
-    found: list[tuple[bool, str]] = []
-    for name in registry.names(registry.METERS):
-        try:
-            meter = registry.load(registry.METERS, name)
-            if not meter.available():
-                found.append((meter.estimated, name))
-        except MissingDependency:
-            continue
-    if not found:
-        raise BadInput("no power meter works here: run without --meters, or see `lgh doctor`.")
-    return min(found)[1]
+def best_meters() -> list[str]:
+    """All meters that measure here (their sum counts nothing twice), else the estimate; a replay must be asked for."""
+    for estimated, wanted in ((False, registry.names(registry.METERS)), (True, ["estimate"])):
+        found = [name for name in wanted if _works(name, estimated)]
+        if found:
+            return found
+    raise BadInput("no power meter works here: run without --meters, or see `lgh doctor`.")
+
+
+def _works(name: str, estimated: bool) -> bool:
+    try:
+        meter = registry.load(registry.METERS, name)
+        return bool(meter.estimated) is estimated and not meter.available()
+    except SuiteError:
+        return False  # its package is missing, or it cannot even be asked
 
 
 def reporter(on_step: Callable[[Step], None], step: Step) -> Callable[[Status], None]:

@@ -11,6 +11,7 @@ DTYPES = ("", "int16", "int32", "int64", "float32")
 
 def check(parser: argparse.ArgumentParser) -> None:
     """Arguments of `lgh check`."""
+    parser.epilog = "Beside these: --round NAME, the round to judge by (default: the one that the logs tell)."
     parser.add_argument("paths", type=Path, nargs="+", help="submission trees, run folders, endpoint result folders")
     parser.add_argument("--benchmark", default="", help="of logs outside a tree: the official benchmark they are of")
     parser.add_argument("--scenario", default="", help="of such logs: Interactive, which they call Server")

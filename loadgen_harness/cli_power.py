@@ -75,4 +75,35 @@ def power_session(parser: argparse.ArgumentParser) -> None:
 
 def maxq(parser: argparse.ArgumentParser) -> None:
     """Arguments of `lgh maxq`."""
-    parser.add_argument("benchmark")
+    parser.add_argument("benchmark", nargs="?", default="")
+    parser.add_argument("--output", type=Path, help="folder of the sweep; the same command resumes it")
+    parser.add_argument("--restore", action="store_true", help="only put back what a sweep that was killed left behind")
+    parser.add_argument("--dry-run", action="store_true", help="show the settings, run and change nothing")
+    knobs = parser.add_argument_group(
+        "settings", "values separated by commas, or all; several flags give every combination. Default: all steps of "
+        "the GPUs' power limit, else of the CPUs', else of their frequency, else their governors",
+    )  # fmt: skip
+    knobs.add_argument("--power-limits", default="", metavar="W,…", help="of all NVIDIA GPUs")
+    knobs.add_argument("--clocks", default="", metavar="MHZ,…", help="locked graphics clocks of all NVIDIA GPUs")
+    knobs.add_argument("--package-limits", default="", metavar="W,…", help="of all CPU packages (RAPL)")
+    knobs.add_argument("--frequencies", default="", metavar="MHZ,…", help="highest clocks of all CPUs (cpufreq)")
+    knobs.add_argument("--governors", default="", metavar="NAME,…", help="of all CPUs (cpufreq)")
+    runs = parser.add_argument_group("runs")
+    runs.add_argument("--meters", default="auto", help="power meters that measure, comma separated (default: auto)")
+    runs.add_argument("--repeats", type=int, default=3, help="runs of each setting, interleaved (default: 3)")
+    runs.add_argument("--duration", type=float, default=10.0, help="seconds of each run (default: 10)")
+    runs.add_argument("--scenario", default="Offline", help="default: Offline; of Server only VALID runs count")
+    runs.add_argument(
+        "--target-qps", type=float, help="Server: offer this rate instead of searching each setting's own"
+    )
+    runs.add_argument("--backend", default="", help="default: the benchmark's first")
+    runs.add_argument("--device", default="cpu", help="several, such as cuda:0,cuda:1: a replica on each")
+    runs.add_argument("--precision", default="", help="default: the benchmark's first")
+    runs.add_argument("--driver", default="", help="native or python; default: native where it is built")
+    runs.add_argument("--worker", default="", help="inline, thread or process; default: thread for Server")
+    runs.add_argument("--replicas", type=int, default=1, help="threads, or processes with --worker process")
+    runs.add_argument("--max-batch", type=int, default=1, help="most samples in a batch (default: 1)")
+    runs.add_argument("--max-wait-ms", type=float, default=0.0, help="how long a batch may wait to fill")
+    runs.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="backend option, repeatable")
+    runs.add_argument("--data-dir", type=Path, help="folder that holds package files of the data")
+    runs.add_argument("--hang-timeout", type=float, default=120.0, help="seconds without progress that end the run")

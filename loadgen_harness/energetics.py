@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -38,7 +39,7 @@ def energy_(args: argparse.Namespace) -> int:
     if args.format == "json":
         import json
 
-        _give(json.dumps(plain(found, around, rating), indent=1, default=str) + "\n", args.output)
+        _give(json.dumps(_finite(plain(found, around, rating)), indent=1, default=str) + "\n", args.output)
     elif args.format == "markdown":
         _give(markdown(found, around, rating), args.output)
     elif args.output:
@@ -53,7 +54,7 @@ def label(args: argparse.Namespace) -> int:
     from submissions import label as labels
 
     found = repeated.gather(stars.runs_of(args.runs))
-    given = labels.Given(args.model, args.system, args.date, args.png)
+    given = labels.Given(args.model, args.system, args.date)
     facts = labels.facts(found, surroundings_of(args), rating_of(found, args.reference), given)
     for path in labels.write(facts, args.output, png=args.png):
         console.say(f"wrote {path}")
@@ -82,11 +83,15 @@ def show(found: Repeated, around: Surroundings, rating: Rating | None) -> None:
     console.table(f"Energy: {section.head}", RUNS, [_row(run, each) for run, each in _pairs(found)])
     means(section)
     if section.shares:
-        console.table("Shares", MEANS[:4], [(line.name, line.value, line.unit, line.interval) for line in section.shares])
+        console.table(
+            "Shares", MEANS[:4], [(line.name, line.value, line.unit, line.interval) for line in section.shares]
+        )
         console.say(f"  share = {FORMULA}", "dim")
     console.say("Derived figures", "bold")
     for line in section.derived:
-        interval = f" ({line.interval})" if line.interval and not section.word else f" {line.interval}" * bool(line.interval)
+        interval = (
+            f" ({line.interval})" if line.interval and not section.word else f" {line.interval}" * bool(line.interval)
+        )
         console.say(f"  {line.name}: {line.value}{interval} {line.unit} per {line.per}")
         console.say(f"    = {line.formula}: {line.inputs}", "dim")
     _closing(found, rating)
@@ -172,12 +177,21 @@ def plain(found: Repeated, around: Surroundings, rating: Rating | None) -> dict[
     }
 
 
+def _finite(value: Any) -> Any:
+    """JSON knows no infinity, which the open end of an interval is: null stands for it."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _line(section: EnergySection, title: str) -> Line:
     return next(line for line in section.lines if line.name == title)
 
 
 def _plain(each: Figure) -> dict[str, Any]:
-    return {**asdict(each), **asdict(each.amount), "amount": None}
+    return {key: value for key, value in {**asdict(each), **asdict(each.amount)}.items() if key != "amount"}
 
 
 def _stars(rating: Rating) -> dict[str, Any]:
@@ -216,13 +230,22 @@ def markdown(found: Repeated, around: Surroundings, rating: Rating | None) -> st
         [(e.name, e.per, e.value, e.unit, e.interval, e.formula, e.inputs) for e in section.derived],
     )
     if rating:
-        text += ["", "## Stars", "", f"{'★' * rating.stars}{'☆' * (stars.MOST - rating.stars)} {rating.text()}.", "", f"Rule: {RULE}."]
+        text += [
+            "",
+            "## Stars",
+            "",
+            f"{'★' * rating.stars}{'☆' * (stars.MOST - rating.stars)} {rating.text()}.",
+            "",
+            f"Rule: {RULE}.",
+        ]
     return "\n".join(text) + "\n"
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     lines = [heads, ["---"] * len(heads), *rows]
-    return [f"| {' | '.join(' '.join(str(cell).split()).replace('|', chr(92) + '|') for cell in line)} |" for line in lines]
+    return [
+        f"| {' | '.join(' '.join(str(cell).split()).replace('|', chr(92) + '|') for cell in line)} |" for line in lines
+    ]
 
 
 def _give(text: str, output: Path | None) -> None:

@@ -10,7 +10,10 @@ SuiteError
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+ALIKE = 0.75  # of two names of which one is a slip: a letter in four may differ
+BEGINNING, FEW = 3, 3  # letters that name what they begin; names that are suggested in one breath
 
 
 class SuiteError(Exception):
@@ -23,10 +26,37 @@ class UnknownName(SuiteError):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         """Name the `kind` of thing, what was asked for and the nearest of what is `known`."""
         self.kind, self.name, self.known = kind, name, sorted(known)
-        lowered = {each.lower(): each for each in self.known}
-        near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.4)
-        hint = f"did you mean {lowered[near[0]]!r}?" if near else f"choose one of: {', '.join(self.known) or '(none)'}."
+        near = _near(name, self.known)
+        meant = 0 < len(near) <= FEW
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if meant else f"choose one of: {_listed(near or self.known)}."
         super().__init__(f"unknown {kind} {name!r}: {hint}")
+
+
+def _near(name: str, known: Sequence[str]) -> list[str]:
+    """What was probably meant: the same name in another spelling, else what it begins, else what a slip makes of it."""
+    asked, plain = _plain(name), {each: _plain(each) for each in known}
+    same = [each for each in known if plain[each] == asked]
+    begun = [each for each in known if len(asked) >= BEGINNING and plain[each].startswith(asked)]
+    slips = [each for each in known if _alike(asked, plain[each]) >= ALIKE]
+    best = sorted(slips, key=lambda each: -_alike(asked, plain[each]))
+    typed = [each for each in best if abs(len(plain[each]) - len(asked)) <= 1]
+    return same or typed[:1] or begun or best[:1]
+
+
+def _alike(one: str, other: str) -> float:
+    """How much two names have in common, 1 where only the order of their letters differs."""
+    if sorted(one) == sorted(other):
+        return 1.0
+    return difflib.SequenceMatcher(None, one, other, autojunk=False).ratio()
+
+
+def _plain(name: str) -> str:
+    """A name without case, dashes, underscores, dots and blanks."""
+    return "".join(each for each in name.casefold() if each.isalnum())
+
+
+def _listed(known: Sequence[str]) -> str:
+    return ", ".join(known) or "(none)"
 
 
 class MissingDependency(SuiteError):

@@ -19,11 +19,12 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from loadgen_harness import durable, errors, system
 from loadgen_harness.claim import claimed
 from loadgen_harness.errors import BadInput, RunFailed
+from loadgen_harness.others import Others
 from loadgen_harness.progress import Counters, Phase, State
 from loadgen_harness.run import RESPONSES, Run
 from loadgen_harness.types import RunSpec
@@ -49,6 +50,13 @@ class Status:
     slow: int = 0
 
 
+class _Seen(NamedTuple):
+    """What was seen of a run from outside: peaks of memory, and what others took of the processors."""
+
+    memory: dict[str, int | None]
+    load: dict[str, float] | None
+
+
 def launch(
     spec: RunSpec,
     *,
@@ -71,8 +79,8 @@ def launch(
             with ExitStack() as stack:
                 for hook in hooks:
                     stack.enter_context(hook(folder))
-                memory = _watch(folder, spec, on_progress)
-            _finish(folder, spec, started, memory)
+                seen = _watch(folder, spec, on_progress)
+            _finish(folder, spec, started, seen)
             durable.settle(folder)
         except BadInput:
             shutil.rmtree(folder)
@@ -83,21 +91,33 @@ def launch(
     return Run(spec.output)
 
 
-def _watch(folder: Path, spec: RunSpec, on_progress: Callable[[Status], None]) -> dict[str, int | None]:
-    """Start the child, follow it to its end, kill it where it hangs; returns its peak memory in bytes."""
+def _watch(folder: Path, spec: RunSpec, on_progress: Callable[[Status], None]) -> _Seen:
+    """Start the child, follow it to its end, kill it where it hangs; returns what was seen of it from outside."""
     counters = Counters(folder / "progress.bin", create=True)
     command = [sys.executable, "-m", "loadgen_harness.child", str(folder), str(os.getpid())]
     with (folder / "child.log").open("wb") as log:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    others = Others()
     try:
-        device = _follow(child, counters, spec, on_progress)
+        device = _follow(child, counters, spec, _both(on_progress, others))
     finally:
         _kill(child)
         counters.close()
     if child.returncode != 0:
         raise _cause(folder, child.returncode)
     own = json.loads((folder / "child.json").read_text(encoding="utf-8"))
-    return {"host_peak_bytes": own["host_peak_bytes"], "device_peak_bytes": device}
+    others.timed(False)
+    return _Seen({"host_peak_bytes": own["host_peak_bytes"], "device_peak_bytes": device}, others.found())
+
+
+def _both(on_progress: Callable[[Status], None], others: Others) -> Callable[[Status], None]:
+    """Tells the caller, and whoever looks at the machine while the run is timed."""
+
+    def report(status: Status) -> None:
+        others.timed(status.phase is Phase.TESTING)
+        on_progress(status)
+
+    return report
 
 
 def _follow(
@@ -165,7 +185,7 @@ def _failed(folder: Path, spec: RunSpec, error: BaseException) -> BaseException:
     return error
 
 
-def _finish(folder: Path, spec: RunSpec, started: datetime, memory: Mapping[str, int | None]) -> None:
+def _finish(folder: Path, spec: RunSpec, started: datetime, seen: _Seen) -> None:
     """Check that LoadGen finished without errors, drop scratch files, write run.json last."""
     run = Run(folder)
     if not run.finished:
@@ -182,7 +202,8 @@ def _finish(folder: Path, spec: RunSpec, started: datetime, memory: Mapping[str,
         **{key: child[key] for key in sorted(child) if key != "host_peak_bytes"},
         "spec": {**asdict(spec), "output": spec.output.name},
         "round": spec.round,
-        "memory": dict(memory),
+        "memory": seen.memory,
+        **({"load": seen.load} if seen.load else {}),
         "system": system.describe(),
         "command": sys.argv,
         "started": started.isoformat(timespec="milliseconds"),

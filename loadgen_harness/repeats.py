@@ -12,6 +12,7 @@ from loadgen_harness.campaign import Outcome, Step
 from loadgen_harness.errors import BadInput
 from loadgen_harness.launch import Hook
 from loadgen_harness.plan import Job
+from loadgen_harness.run import Run
 from loadgen_harness.types import RunSpec
 
 DEFAULT = 10  # what energy figures are given of, as in the AI Energy Score
@@ -26,10 +27,9 @@ def count(text: str) -> int:
     return int(text)
 
 
-def run(args: argparse.Namespace) -> int:
-    """All repetitions that are not finished yet, then their energy where meters ran beside them."""
-    spec, meters = verbs.spec_of(args), [name for name in args.meters.split(",") if name]
-    verbs.prepare(spec)
+def run(args: argparse.Namespace, spec: RunSpec) -> int:
+    """All repetitions of `spec` that are not finished yet, then their energy where meters ran beside them."""
+    meters = [name for name in args.meters.split(",") if name]
     wanted = jobs(spec, count(args.repeats))
     _fit(wanted, meters)
     with console.live(len(wanted)) as show:
@@ -77,7 +77,7 @@ def execute(wanted: Sequence[Job], hooks: Sequence[Hook], on_step: Callable[[Ste
     failures = 0
     for place, job in enumerate(wanted):
         if campaign.finished(job):
-            yield Outcome(job, campaign.Run(job.spec.output), resumed=True)
+            yield Outcome(job, Run(job.spec.output), resumed=True)
             continue
         about = sum(took) / len(took) if took else job.estimate_s
         left = about * sum(not campaign.finished(later) for later in wanted[place:])

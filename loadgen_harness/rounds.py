@@ -130,6 +130,7 @@ def _rules(table: Mapping[str, Any], shared: Mapping[str, Mapping[str, Any]]) ->
         checker_name=table.get("checker_name", ""),
         model_names=_model_names(table.get("loadgen", {})),
         results=_results(table, shared["results"]),
+        accuracy_files={folder: tuple(names) for folder, names in table.get("accuracy_files", {}).items()},
         disagreements=_disagreements(table),
     )
 

@@ -224,7 +224,8 @@ class Disagreement:
 class Rules:
     """What a round demands of one benchmark, and its names there.
 
-    `checker_name` is its folder in a submission; `model_names` maps "" and scenarios to LoadGen's names for the model.
+    `checker_name` is its folder in a submission; `model_names` maps "" and scenarios to LoadGen's names for the model;
+    `accuracy_files` maps a folder of the accuracy run to the samples whose images or videos lie there.
     """
 
     targets: tuple[Target, ...]
@@ -237,6 +238,7 @@ class Rules:
     checker_name: str = ""
     model_names: Mapping[str, str] = field(default_factory=dict)
     results: Mapping[Scenario, ResultField] = field(default_factory=dict)
+    accuracy_files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     disagreements: tuple[Disagreement, ...] = ()
 
     def disagreement(self, key: str) -> Disagreement | None:

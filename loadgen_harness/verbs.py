@@ -122,14 +122,14 @@ def run(args: argparse.Namespace) -> int:
     """One LoadGen run into one folder."""
     from loadgen_harness import assess, campaign, launch, plan, repeats
 
-    if args.repeats:
-        return repeats.run(args)
     spec = spec_of(args)
     round_ = rounds.load(spec.round)
     registry.load(registry.BENCHMARKS, spec.benchmark)
     round_.limits(spec.benchmark, spec.scenario)
     registry.load(registry.BACKENDS, spec.backend)
     prepare(spec)
+    if args.repeats:
+        return repeats.run(args, spec)
     job = plan.Job(f"{spec.benchmark}/{spec.scenario}", spec, plan.estimate_s(spec))
     hooks = campaign.hooks(args.meters.split(","))
     with console.live(1) as report:

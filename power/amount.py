@@ -68,7 +68,9 @@ def mean(amounts: Sequence[Amount]) -> Mean:
     if n == 1:
         return Mean(1, None, amounts[0])
     middle = fsum(each.value for each in amounts) / n
-    below, above = (fsum(halves) / n for halves in zip(*((a.value - a.low, a.high - a.value) for a in amounts), strict=True))
+    below, above = (
+        fsum(halves) / n for halves in zip(*((a.value - a.low, a.high - a.value) for a in amounts), strict=True)
+    )
     half = student(n - 1) * sqrt(fsum((each.value - middle) ** 2 for each in amounts) / (n - 1) / n)
     return Mean(
         n,

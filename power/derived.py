@@ -140,7 +140,9 @@ def _embodied(base: Base, kilograms: float, years: float, utilisation: float | N
         base.time,
         Input("footprint of the devices", f"{kilograms:g} kg CO2e", GIVEN),
         Input("lifetime", f"{years:g} years of {HOURS_PER_YEAR:,.0f} h", GIVEN),
-        Input("utilisation", f"{share:g}", GIVEN if utilisation else "not set: always busy, the least that is possible"),
+        Input(
+            "utilisation", f"{share:g}", GIVEN if utilisation else "not set: always busy, the least that is possible"
+        ),
     )
     formula = "footprint × time ÷ (lifetime × utilisation)"
     return Figure("embodied carbon", base.per, grams, "g CO2e", formula, inputs, False)
@@ -150,9 +152,9 @@ def _water(base: Base, factors: Factors) -> Iterator[Figure]:
     pue, said = _pue(factors)
     parts: list[Figure] = []
     if factors.wue is not None:
-        inputs = (base.energy, Input("WUE", f"{factors.wue:g} L/kWh", GIVEN))
+        own = (base.energy, Input("WUE", f"{factors.wue:g} L/kWh", GIVEN))
         litres = base.kwh.times(factors.wue)  # the measure is defined on the computers' energy, without PUE
-        parts.append(Figure("water on site", base.per, litres, "L", "energy × WUE", inputs, base.estimated))
+        parts.append(Figure("water on site", base.per, litres, "L", "energy × WUE", own, base.estimated))
     if factors.wue_grid is not None:
         inputs = (base.energy, said, Input("WUE of the grid", f"{factors.wue_grid:g} L/kWh", GIVEN))
         litres = base.kwh.times(pue * factors.wue_grid)
@@ -172,9 +174,9 @@ def _cost(base: Base, factors: Factors) -> Iterator[Figure]:
         formula = "energy × PUE × tariff"
         parts.append(Figure("cost of energy", base.per, money, factors.currency, formula, inputs, base.estimated))
     if factors.device_per_hour is not None:
-        inputs = (base.time, Input("price of the device", f"{factors.device_per_hour:g} {factors.currency}/h", GIVEN))
+        priced = (base.time, Input("price of the device", f"{factors.device_per_hour:g} {factors.currency}/h", GIVEN))
         money = base.hours.times(factors.device_per_hour)
-        parts.append(Figure("cost of the device", base.per, money, factors.currency, "time × price", inputs, False))
+        parts.append(Figure("cost of the device", base.per, money, factors.currency, "time × price", priced, False))
     yield from parts
     if len(parts) > 1:
         yield _sum("cost, both", parts, "energy + device")

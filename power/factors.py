@@ -50,7 +50,9 @@ def read(path: Path) -> Factors:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise BadInput(f"cannot read --factors {path}: {error.strerror}; give a TOML file, see docs/energy.md.") from error
+        raise BadInput(
+            f"cannot read --factors {path}: {error.strerror}; give a TOML file, see docs/energy.md."
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"--factors {path} is not TOML: {error}.") from error
     return completed(Factors(), content)

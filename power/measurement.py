@@ -98,6 +98,16 @@ def own(power: Path) -> tuple[Measurement, ...]:
     return tuple(_own(power, name, about.get(name), shared) for name in sorted(stems | {str(name) for name in about}))
 
 
+def recorded(path: Path) -> Measurement:
+    """One sample log by its path: as meters.json beside it describes its meter, else as an analyzer's or nobody's."""
+    for each in own(path.parent) if (path.parent / "meters.json").exists() else ():
+        if path.name == f"{each.meter}.csv":
+            return each
+    readings = read(path)
+    about = ANALYZER if path.suffix == ".txt" else UNKNOWN
+    return _made(path.stem, path.name, readings, {**about, "interval_s": _pace(readings.samples)})
+
+
 def _own(power: Path, name: str, about: Any, shared: Mapping[str, Any]) -> Measurement:
     readings = read(power / f"{name}.csv")
     damage = shared["damage"]

@@ -118,13 +118,14 @@ def _idle(measurement: Measurement, begin: float) -> tuple[float | None, float]:
 
 
 def query_count(run: Run) -> int:
-    """Queries that LoadGen measured, 0 where it did not say."""
-    return round(_number(run, "result_query_count"))
+    """Queries that LoadGen measured, 0 where it did not say; up to v1.0 it logged a stream's rate in place of them."""
+    stream = _number(run, "result_qps_with_loadgen_overhead") * (run.duration_s or 0.0)
+    return round(_number(run, "result_query_count") or stream)
 
 
 def sample_count(run: Run) -> int:
     """Samples that LoadGen measured, 0 where it did not say."""
-    return round(_number(run, "result_query_count") * _number(run, "generated_samples_per_query"))
+    return round(query_count(run) * _number(run, "generated_samples_per_query"))
 
 
 def token_count(run: Run) -> float:

@@ -108,7 +108,7 @@ def gather(runs: Sequence[Run]) -> Repeated:
     for run, other in zip(runs[1:], found[1:], strict=True):
         for key, mine, theirs in _differences(runs[0], found[0], run, other):
             raise BadInput(
-                f"{run.path} is no repetition of {runs[0].path}: {key} is {theirs!r} there and {mine!r} here;"
+                f"{run.path} is no repetition of {runs[0].path}: {key} is {theirs!r} instead of {mine!r};"
                 " give the runs of one task and meter, and a call to each kind."
             )
     return Repeated(tuple(runs), tuple(found))
@@ -153,6 +153,6 @@ def _differences(run: Run, mine: Energy, other: Run, theirs: Energy) -> list[tup
 
 def kind(run: Run) -> dict[str, Any]:
     """What a run is of: its settings, of a foreign one what LoadGen logged."""
-    told = {"scenario": run.scenario, "mode": run.mode, "system under test": run.log.get("sut_name")}
+    told = {"LoadGen's scenario": run.scenario, "LoadGen's mode": run.mode, "system under test": run.log.get("sut_name")}
     own = {key: value for key, value in run.spec.items() if key not in OWN}
     return {**told, **own, "model": run.meta.get("model_sha256"), "data": run.meta.get("data_sha256")}

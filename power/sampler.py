@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import json
 import os
+import random
 import select
 import sys
 import threading
@@ -29,6 +30,7 @@ COMPLAINTS = "sampler.log"
 CLOCK_S = 0.001  # a meter of this machine is read by the clock that LoadGen reads; the middle of a reading is meant
 LONGEST_LAG_S = 1.0
 LAST_S = 3.0  # that a meter may take for its last reading once the run is over
+SWERVE = 0.25  # of an interval
 POLL_S = 0.25  # between two looks for a parent that is gone
 
 
@@ -49,7 +51,12 @@ class Track:
         if self.events and hasattr(self.meter, "conditions"):
             self.events.note(self.name, self.meter.conditions(), taken.monotonic_ns, taken.utc_s)
         interval = self.meter.interval_s
-        self.due_s += interval * max(1, 1 + int((time.monotonic() - self.due_s) / interval))
+        self.due_s += interval * (max(1, 1 + int((time.monotonic() - self.due_s) / interval)) + self._swerve())
+
+    def _swerve(self) -> float:
+        """A random part of an interval, where readings are points of a curve: a load in step must not always be met."""
+        points = not self.meter.counting and self.meter.averaging_s < self.meter.interval_s
+        return random.uniform(-SWERVE, SWERVE) if points else 0.0
 
     def close(self) -> None:
         """End the log and let the meter go."""

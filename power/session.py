@@ -87,16 +87,16 @@ def run(plan: Plan, progress: Progress) -> Path:
 
 def agree(plan: Plan) -> None:
     """Both clocks are within 400 ms of each other and of NTP; raises BadInput."""
-    clocks = {
-        f"NTP server {plan.ntp}": lambda: clock.ntp_offset_s(plan.ntp),
-        f"director {plan.director}": lambda: clock.director_offset_s(plan.director, plan.port),
-    }
-    for name, ask in clocks.items():
-        if abs(offset_s := ask()) > FARTHEST_S:
-            raise BadInput(
-                f"this clock is {offset_s * 1e3:+.0f} ms from that of {name}, more than {FARTHEST_S * 1e3:.0f} ms: "
-                "let the same NTP service set both machines' clocks."
-            )
+    _near(clock.ntp_offset_s(plan.ntp), f"NTP server {plan.ntp}")
+    _near(clock.director_offset_s(plan.director, plan.port), f"director {plan.director}")
+
+
+def _near(offset_s: float, name: str) -> None:
+    if not abs(offset_s) <= FARTHEST_S:
+        raise BadInput(
+            f"this clock is {offset_s * 1e3:+.0f} ms from that of {name}, more than {FARTHEST_S * 1e3:.0f} ms: "
+            "let the same NTP service set both machines' clocks."
+        )
 
 
 @contextmanager

@@ -62,9 +62,9 @@ def _usable(measurement: Measurement) -> bool:
 
 
 def _energy(measurement: Measurement) -> tuple[np.ndarray, np.ndarray]:
-    """The running energy of one meter at its stamps."""
+    """The running energy of one meter; a mean stands for the middle of the time that it covers."""
     if measurement.joules is not None:
         return merged(measurement.times_s, measurement.joules)
-    times, watts = merged(measurement.times_s, measurement.watts)
+    times, watts = merged(measurement.times_s - measurement.averaging_s / 2, measurement.watts)
     steps = (watts[1:] + watts[:-1]) / 2 * np.diff(times)
     return times, np.concatenate(([0.0], np.cumsum(steps)))

@@ -1,8 +1,8 @@
 """One to five stars for energy within a named set of runs, after the method of the AI Energy Score.
 
 That method (huggingface.github.io/AIEnergyScore, "What do the star ratings mean?") takes the watt-hours of the GPUs for
-1,000 queries of each model of a task, cuts the range from the least to the most into five equal sections, and gives five
-stars to the lowest. So does this, with two differences that every output states: what is measured may be any scope that
+1,000 queries of each model of a task, cuts the range from the least to the most into five equal sections, and gives the
+lowest five stars. So does this, with two differences that every output states: what is measured may be any scope that
 all runs of the set share, and a query is one sample, since LoadGen's Offline puts all samples into one query.
 """
 
@@ -148,7 +148,9 @@ def runs_of(paths: Sequence[Path]) -> tuple[Run, ...]:
     """Run folders, a folder of repetitions (run-01, run-02, …) standing for them."""
     found: list[Run] = []
     for path in paths:
-        repeated = sorted(each for each in path.glob("run-*") if each.is_dir() and each.suffix not in (".failed", ".partial"))
+        repeated = sorted(
+            each for each in path.glob("run-*") if each.is_dir() and each.suffix not in (".failed", ".partial")
+        )
         found += [Run(each) for each in (repeated if repeated and not Run(path).log else [path])]
     return tuple(found)
 
@@ -212,7 +214,9 @@ def _scope(name: str, runs: Sequence[Run]) -> str:
     scopes = {whole.scope if whole else "" for whole in map(energy.total, runs)}
     if "" in scopes:
         lacking = next(run for run in runs if energy.total(run) is None)
-        raise BadInput(f"{lacking.path} of the set {name!r} was not measured: no meter exists there, estimates never count.")
+        raise BadInput(
+            f"{lacking.path} of the set {name!r} was not measured: no meter exists there, estimates never count."
+        )
     if len(scopes) > 1:
         raise BadInput(
             f"the set {name!r} mixes scopes ({', '.join(sorted(scopes))}): name one that all runs have with `scope`."

@@ -21,7 +21,7 @@ NONE_GIVEN = Surroundings()
 
 
 def of(factors: Factors) -> Surroundings:
-    """The factors and their grid; raises UnknownName, BadInput or MissingDependency for a country without data."""
+    """The factors and their grid; raises BadInput or MissingDependency for a country without data."""
     if factors.country:
         return Surroundings(factors, carbon.of_country(factors.country))
     given = factors.grid_g_per_kwh

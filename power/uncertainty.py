@@ -33,6 +33,7 @@ from power.measurement import Measurement
 
 NORMAL_95 = 1.959964
 UNIFORM_95 = 0.95
+FEW = 8.0  # a variance told from n steps is uncertain itself: as Student's t is wider, by about this over n
 STAMP_S = 0.001  # LoadGen's stamps are rounded to milliseconds
 
 
@@ -46,15 +47,24 @@ class Signal:
     end: float
 
 
+@dataclass(frozen=True)
+class Errors:
+    """All but the gain: the variance of what is normal, bounds of what is uniform, and what the edges cost at most."""
+
+    variance: float
+    bounds: tuple[float, ...] = ()
+    edges: float = 0.0
+
+
 def half_width(measurement: Measurement, begin: float, end: float, joules: float) -> float:
     """Half the 95 % interval of the joules of a window that the samples cover."""
-    spread = (measurement.uncertainty * joules / NORMAL_95) ** 2
+    gain = (measurement.uncertainty * joules / NORMAL_95) ** 2
     if len(np.unique(measurement.times_s)) < 2:
-        return NORMAL_95 * sqrt(spread)
-    more, bounds = (_sampled if measurement.joules is None else _counted)(measurement, begin, end)
-    widest = max(bounds, default=0.0)
-    rest = sum(bound**2 for bound in bounds) - widest**2
-    return quantile(sqrt(spread + more + max(rest, 0.0) / 3), widest)
+        return NORMAL_95 * sqrt(gain)
+    errors = (_sampled if measurement.joules is None else _counted)(measurement, begin, end)
+    widest = max(errors.bounds, default=0.0)
+    rest = max(0.0, sum(bound**2 for bound in errors.bounds) - widest**2) / 3
+    return quantile(sqrt(gain + errors.variance + rest), widest, errors.edges)
 
 
 def moved_s(measurement: Measurement, end: float) -> float:
@@ -65,22 +75,22 @@ def moved_s(measurement: Measurement, end: float) -> float:
     return max(0.0, min(measurement.averaging_s / 2, float(times.max()) - end))
 
 
-def quantile(sigma: float, bound: float) -> float:
-    """What the sum of a normal error and one uniform within ± `bound` exceeds in 5 % of cases, in either direction."""
-    if sigma <= 1e-9 * bound or bound <= 1e-9 * sigma:
-        return NORMAL_95 * sigma + UNIFORM_95 * bound
-    low, high = 0.0, NORMAL_95 * sigma + bound
+def quantile(sigma: float, bound: float, shift: float = 0.0) -> float:
+    """What 5 % of sums exceed in size: a normal error, one uniform within ± `bound`, and `shift`, always the same."""
+    if sigma <= 1e-9 * (bound + shift):
+        return shift + UNIFORM_95 * bound
+    bound = max(bound, 1e-3 * sigma)
+    low, high = 0.0, NORMAL_95 * sigma + bound + shift
     for _ in range(40):
         middle = (low + high) / 2
-        low, high = (middle, high) if _within(middle, sigma, bound) < 0.95 else (low, middle)
+        low, high = (middle, high) if _within(middle, sigma, bound, shift) < 0.95 else (low, middle)
     return high
 
 
-def _within(width: float, sigma: float, bound: float) -> float:
+def _within(width: float, sigma: float, bound: float, shift: float) -> float:
     """The share of such sums within ± `width`."""
-    ends = [_ramp((width + sign * bound) / sigma) for sign in (1, -1)]
-    outer = [_ramp((-width + sign * bound) / sigma) for sign in (1, -1)]
-    return sigma / (2 * bound) * (ends[0] - ends[1] - outer[0] + outer[1])
+    upper, lower = ((_ramp((end - shift + bound) / sigma), _ramp((end - shift - bound) / sigma)) for end in (width, -width))
+    return sigma / (2 * bound) * (upper[0] - upper[1] - lower[0] + lower[1])
 
 
 def _ramp(x: float) -> float:
@@ -88,8 +98,8 @@ def _ramp(x: float) -> float:
     return x * (1 + erf(x / sqrt(2))) / 2 + exp(-x * x / 2) / sqrt(2 * pi)
 
 
-def _sampled(measurement: Measurement, begin: float, end: float) -> tuple[float, list[float]]:
-    """The variance of everything but the gain, and the bounds of what is bounded."""
+def _sampled(measurement: Measurement, begin: float, end: float) -> Errors:
+    """Of the trapezoid over readings."""
     moved = moved_s(measurement, end)
     times, powers = merged(measurement.times_s - moved, measurement.watts)
     first, last = _cut(times, begin, end)
@@ -105,13 +115,13 @@ def _sampled(measurement: Measurement, begin: float, end: float) -> tuple[float,
     widest = float(slow.max(initial=0.0))
     variance = float(np.sum(slow)) - widest + _unseen(ratio) * fast * float(np.sum(weights**2))
     variance += _blur(measurement.averaging_s, ratio, fast, share * float(np.mean(steps**2)))
-    bounds = [sqrt(3 * widest), _edges(around, measurement, moved)]
     rounding = measurement.resolution / 2 * np.bincount(np.unique(powers, return_inverse=True)[1], weights=weights)
-    return variance + _stamps(powers[0], powers[-1]), [*bounds, *rounding.tolist()]
+    bounds = (sqrt(3 * widest), *rounding.tolist())
+    return Errors(variance + _stamps(powers[0], powers[-1]), bounds, _edges(around, measurement, moved))
 
 
-def _counted(measurement: Measurement, begin: float, end: float) -> tuple[float, list[float]]:
-    """The same of a running count, where nothing is lost between samples but at the edges."""
+def _counted(measurement: Measurement, begin: float, end: float) -> Errors:
+    """Of a running count, where nothing is lost between samples but at the edges."""
     times, counts = merged(measurement.times_s, measurement.joules if measurement.joules is not None else ())
     widths = np.diff(times)
     powers = np.diff(counts) / widths
@@ -122,10 +132,10 @@ def _counted(measurement: Measurement, begin: float, end: float) -> tuple[float,
     for place, when in ((first, begin), (last - 1, end)):
         f = (when - times[place]) / widths[place]
         beside = powers[max(0, place - 1) : place + 2]
-        bound += f * (1 - f) * widths[place] * float(np.ptp(beside)) / UNIFORM_95
+        bound += f * (1 - f) * widths[place] * float(np.ptp(beside))
         variance += f * (1 - f) * widths[place] ** 2 * fast
     bound += measurement.clock_s * _jump(Signal(times[1:], powers, begin, end), 0.0)
-    return variance + measurement.resolution**2 / 6 + _stamps(inside[0], inside[-1]), [bound]
+    return Errors(variance + measurement.resolution**2 / 6 + _stamps(inside[0], inside[-1]), edges=bound)
 
 
 def _cut(times: np.ndarray, begin: float, end: float) -> tuple[int, int]:
@@ -143,7 +153,7 @@ def _parts(steps: np.ndarray) -> tuple[float, float]:
         return 0.0, 0.0
     together = float(np.mean(steps[1:] * steps[:-1]))
     fast = min(max(0.0, -together), square / 2)
-    return fast, max(0.0, square - max(together, 2 * fast)) / square
+    return fast * (1 + FEW / len(steps)), max(0.0, square - max(together, 2 * fast)) / square
 
 
 def _unseen(ratio: float) -> float:
@@ -176,7 +186,7 @@ def _edges(around: Signal, measurement: Measurement, moved: float) -> float:
         bound += step * width * sqrt(a**3 - 0.75 * a**4)
     lag = measurement.averaging_s / 8 * 2 + max(0.0, measurement.averaging_s / 2 - moved)
     jump = _jump(around, measurement.averaging_s / 2)
-    return (bound + (lag + measurement.clock_s) * jump) / UNIFORM_95
+    return bound + (lag + measurement.clock_s) * jump
 
 
 def _jump(around: Signal, reach: float) -> float:

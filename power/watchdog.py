@@ -83,8 +83,8 @@ def guarded(names: Sequence[str]) -> Iterator[Guard]:
             yield Guard(knobs, originals, process)
         finally:
             _finish(process, place)
-        for each in knobs.values():
-            each.close()
+            for each in knobs.values():
+                each.close()
 
 
 def restore_saved() -> list[str]:
@@ -204,30 +204,36 @@ def restore(originals: Mapping[str, Mapping[str, str]]) -> list[str]:
 
 
 def _put_back(name: str, raws: Mapping[str, str]) -> str:
+    """ "" where a knob is as it was, else why it is not."""
     sentence = ""
     for trial in range(TRIES):
         if trial:
             time.sleep(PAUSE_S)
         try:
             opened = knob.load(name)
-            for device, raw in raws.items():  # each by itself: one that is gone must not keep the others
-                sentence = _tried(opened, device, raw) or sentence
-            wrong = knob.different(opened, raws)
-            opened.close()
-            if not wrong:
-                return ""
-            sentence = sentence or f"{name}: {wrong}."
-        except SuiteError as error:
-            sentence = str(error)
+            try:
+                sentence = _tried(opened, raws)
+            finally:
+                opened.close()
+        except Exception as error:  # a bug in one knob must not keep the others from being restored
+            sentence = f"{name}: {error}"
+        if not sentence:
+            break
     return sentence
 
 
-def _tried(opened: Knob, device: str, raw: str) -> str:
-    try:
-        opened.put(device, raw)
-    except SuiteError as error:
-        return str(error)
-    return ""
+def _tried(opened: Knob, raws: Mapping[str, str]) -> str:
+    """Each device by itself: one that is gone must not keep the others from being restored."""
+    refusals = []
+    for device, raw in raws.items():
+        try:
+            opened.put(device, raw)
+        except Exception as error:  # whatever it is, the next device still wants its setting
+            refusals.append(str(error))
+    wrong = knob.different(opened, raws)
+    if opened.verifiable and not wrong:
+        return ""  # it is as it was, whatever was refused
+    return " ".join(refusals) or (f"{opened.title}: {wrong}." if wrong else "")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -138,8 +138,13 @@ def _inputs(found: Repeated, quantity: Quantity, unit: str) -> str:
         if name in ("joules", "official_w") and found.estimated:
             texts.append("the estimate")
         else:
-            texts.append(WORDS.get(name, "{} W").format(figure(middle, 4)))
+            texts.append(WORDS.get(name, "{} W").format(_count(middle)))
     return ("means of the runs: " if len(found.runs) > 1 else "") + ", ".join(texts)
+
+
+def _count(value: float) -> str:
+    """A whole number as it is, another one with four digits."""
+    return f"{value:,.0f}" if float(value).is_integer() else figure(value, 4)
 
 
 def _shares(runs: Sequence[Run]) -> Iterator[Line]:

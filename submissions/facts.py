@@ -15,7 +15,9 @@ from loadgen_harness.metrics import percentile, token_times
 from loadgen_harness.run import Run
 from loadgen_harness.types import Score, Target
 from power.measurement import measurements
-from submissions import anatomy, plots
+from power.surroundings import NONE_GIVEN, Surroundings
+from submissions import anatomy, energy_facts, plots
+from submissions.energy_facts import EnergySection
 from submissions.numbers import NONE, THIN, duration, number, quantity
 from submissions.readme import portable
 from submissions.record import RunResult
@@ -47,6 +49,7 @@ class Row:
     metric: str
     accuracy: tuple[Accuracy, ...]
     energy: str
+    spent: EnergySection
     compliance: tuple[tuple[str, bool], ...]
     errors: int
     facts: tuple[tuple[str, str], ...]
@@ -62,7 +65,7 @@ class Row:
     digests: tuple[tuple[str, str], ...]
 
 
-def row(result: RunResult) -> Row:
+def row(result: RunResult, around: Surroundings = NONE_GIVEN) -> Row:
     """Everything the report says of one result."""
     run = result.run
     metric = run.result
@@ -75,6 +78,7 @@ def row(result: RunResult) -> Row:
         metric=quantity(metric.value, metric.unit) if metric else NONE,
         accuracy=tuple(_accuracy(score, result.targets) for score in result.scores),
         energy=result.energy,
+        spent=energy_facts.of_run(run, around),
         compliance=tuple(sorted(result.verdicts.items())),
         errors=len(errors(result.findings)),
         facts=tuple(_facts(run)),

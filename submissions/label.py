@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -36,7 +36,6 @@ class Given:
     model: str = ""
     system: str = ""
     date: str = ""
-    png: bool = True
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def facts(found: Repeated, around: Surroundings, rating: Rating | None, given: G
     shown = _Names(
         model=_name("--model", given.model or str(found.runs[0].spec.get("benchmark") or "unnamed model")),
         system=_name("--system", given.system or _system(found.runs[0])),
-        task=f"{found.runs[0].spec.get('benchmark') or 'foreign log'}, {_scenario(found)}",
+        task=", ".join(filter(None, (str(found.runs[0].spec.get("benchmark") or ""), _scenario(found)))),
         day=_day(given.date, found.runs),
     )
     carbon = _carbon(derive(found, around))
@@ -71,7 +70,7 @@ def facts(found: Repeated, around: Surroundings, rating: Rating | None, given: G
         rows=tuple(_rows(found, per_sample, carbon)),
         stars=rating.stars if rating else 0,
         rating=_rating(rating),
-        meter=f"{found.first.meter}, scope {found.first.scope}",
+        notes=tuple(_notes(found, shown, around)),
         word=found.word,
         footer=NOT_OFFICIAL,
     )
@@ -103,10 +102,12 @@ def raster(svg: str) -> bytes:
         import resvg_py
     except ImportError as error:
         raise MissingDependency("a label as PNG (leave it out with --no-png)", "resvg-py") from error
-    render: Callable[[str], bytes] = lambda text: bytes(resvg_py.svg_to_bytes(svg_string=text, zoom=ZOOM))  # noqa: E731
-    picture = render(svg)
-    if picture == render(re.sub(r"<text\b.*?</text>", "", svg, flags=re.S)):
-        raise BadInput("no font is installed to draw the PNG with: install one, such as fonts-dejavu-core, or use --no-png.")
+    bare = re.sub(r"<text\b.*?</text>", "", svg, flags=re.S)
+    picture, empty = (bytes(resvg_py.svg_to_bytes(svg_string=text, zoom=ZOOM)) for text in (svg, bare))
+    if picture == empty:
+        raise BadInput(
+            "no font is installed to draw the PNG with: install one, such as fonts-dejavu-core, or use --no-png."
+        )
     return picture
 
 
@@ -176,7 +177,7 @@ def _rows(found: Repeated, per_sample: Amount, carbon: Figure | None) -> list[tu
     if power:
         rows.append(("Mean power", _told(power, "W", found.estimated)))
     if carbon:
-        rows.append(("Carbon per 1,000 samples", _told(carbon.amount.times(1 / 1000), carbon.unit, carbon.estimated)))
+        rows.append(("CO2e per 1,000 samples", _told(carbon.amount.times(1 / 1000), "g", carbon.estimated)))
     rows.append(("Runs", f"{len(found.runs)}" + (", mean" if len(found.runs) > 1 else "")))
     return rows
 
@@ -193,6 +194,16 @@ def _carbon(derived: Sequence[Figure]) -> Figure | None:
     """Carbon of a million samples, with what was embodied where that is known."""
     known = {each.title: each for each in derived if each.per == "million samples"}
     return next((known[title] for title in CARBON if title in known), None)
+
+
+def _notes(found: Repeated, names: _Names, around: Surroundings) -> Iterator[str]:
+    told = "Meter" if found.estimated else "Measured by"
+    yield f"{told}: {found.first.meter}, scope {found.first.scope}"
+    yield f"System: {names.system}"
+    if around.grid:
+        yield f"Grid: {around.grid.g_per_kwh:g} g CO2e/kWh, {around.grid.source}"
+        pue = around.factors.pue
+        yield f"PUE: {'1, not set' if pue is None else format(pue, 'g')}"
 
 
 def _rating(rating: Rating | None) -> str:
@@ -221,7 +232,8 @@ def _emissions(found: Repeated, names: _Names, around: Surroundings, operation: 
     grid = around.grid
     where = grid.place if grid else ""
     samples = found.first.samples_done
-    word = "estimated, " if found.estimated else ""
+    ends = f"{operation.amount.interval(2)} g"
+    word = f"{found.word}, {ends}, " if found.estimated else f"95 % interval {ends}, "
     source = (
         f"loadgen-harness {__version__}: {word}inference alone, one run of {names.task} ({samples} samples);"
         f" {'; '.join(map(str, operation.inputs[1:]))}; {NOT_OFFICIAL}"

@@ -36,7 +36,7 @@ class Label:
     rows: tuple[tuple[str, str], ...]
     stars: int
     rating: str
-    meter: str
+    notes: tuple[str, ...]  # meter and scope, system, grid
     word: str  # "estimated", "" for a measurement
     footer: str
 
@@ -86,8 +86,8 @@ def draw(label: Label, theme: Theme = "") -> str:
         _stars(sheet, label)
     _rows(sheet, label)
     sheet.rule()
-    sheet.text(f"Measured by {label.meter}" if not label.word else f"From {label.meter}", 13, kind="soft")
-    sheet.text(f"System: {label.system}", 13, kind="soft")
+    for note in label.notes:
+        sheet.text(note, 13, kind="soft")
     sheet.down(8)
     sheet.text(label.footer[0].upper() + label.footer[1:], 13, bold=True)
     height = math.ceil(sheet.y + EDGE - 6)
@@ -96,7 +96,8 @@ def draw(label: Label, theme: Theme = "") -> str:
         f' role="img" aria-labelledby="title desc" lang="en" style="max-width:100%;height:auto">'
         f'<title id="title">{escape(f"Energy label of {label.model}")}</title>'
         f'<desc id="desc">{escape(describe(label))}</desc><style>{style(theme)}</style>'
-        f'<rect class="page" x="0.75" y="0.75" width="{WIDTH - 1.5}" height="{height - 1.5}" rx="14" stroke-width="1.5"/>'
+        f'<rect class="page" x="0.75" y="0.75" width="{WIDTH - 1.5}" height="{height - 1.5}" rx="14"'
+        f' stroke-width="1.5"/>'
         f"{''.join(sheet.pieces)}</svg>\n"
     )
 
@@ -118,13 +119,13 @@ def describe(label: Label) -> str:
     rated = f" {label.rating}." if label.rating else ""
     return (
         f"{word}{label.model}, {label.task}, on {label.system}: {number} {unit}, {interval}.{rated} {rows}."
-        f" {label.meter}, {label.day}. {label.footer}."
+        f" {'. '.join(label.notes)}. {label.day}. {label.footer}."
     )
 
 
 def wrapped(content: str, size: float, width: float) -> list[str]:
     """Lines that fit the width, as far as that can be told without the reader's font."""
-    return textwrap.wrap(content, max(8, int(width / (LETTER * size)))) or [""]
+    return textwrap.wrap(content, max(8, int(width / (LETTER * size))), break_on_hyphens=False) or [""]
 
 
 def _head(sheet: _Sheet, label: Label) -> None:
@@ -132,13 +133,13 @@ def _head(sheet: _Sheet, label: Label) -> None:
     sheet.text("ENERGY LABEL", 13, kind="mark", bold=True)
     sheet.put(label.day, (WIDTH - EDGE, sheet.y - 4), size=13, kind="soft", end=True)
     sheet.down(4)
-    sheet.text(label.model, 24 if len(label.model) < 50 else 18, bold=True)
+    sheet.text(label.model, 24 if len(label.model) <= 28 else 18, bold=True)
     sheet.text(label.task, 15, kind="soft")
 
 
 def _warning(sheet: _Sheet, word: str) -> None:
     """The word that this is no measurement, larger than anything but the figure, white on colour."""
-    lines = [word.upper(), *wrapped("No meter measured this: a model of the power, not a reading.", 13, INNER - 24)]
+    lines = [word.upper(), *wrapped("No meter measured this run.", 13, INNER - 24)]
     sheet.down(12)
     height = 18 + 26 + 17 * (len(lines) - 1)
     sheet.pieces.append(f'<rect class="warn" x="{EDGE}" y="{sheet.y:.1f}" width="{INNER}" height="{height}" rx="6"/>')
@@ -169,7 +170,9 @@ def _stars(sheet: _Sheet, label: Label) -> None:
     for number in range(STARS):
         kind = "star" if number < label.stars else "empty"
         middle = (EDGE + 15 + 36 * number, sheet.y + 16)
-        sheet.pieces.append(f'<path class="{kind}" stroke-width="1.6" stroke-linejoin="round" d="{_star(middle, 15)}"/>')
+        sheet.pieces.append(
+            f'<path class="{kind}" stroke-width="1.6" stroke-linejoin="round" d="{_star(middle, 15)}"/>'
+        )
     sheet.down(34)
     sheet.text(label.rating, 12, kind="soft")
 

@@ -328,9 +328,14 @@ def result_of(file: str) -> str:
 
 def folders(path: Path) -> list[Path]:
     """The folders inside a folder by name, none where it is missing or closed to us; links are left out."""
+    return [each for each in entries(path) if _is_folder(each)] if _is_folder(path) else []
+
+
+def entries(path: Path) -> list[Path]:
+    """Everything inside a folder by name, nothing where it is missing or closed to us."""
     try:
-        return sorted(each for each in path.iterdir() if _is_folder(each)) if _is_folder(path) else []
-    except PermissionError:
+        return sorted(path.iterdir()) if path.is_dir() else []
+    except PermissionError:  # that it is closed is a Finding of its own
         return []
 
 

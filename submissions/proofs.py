@@ -47,12 +47,24 @@ SHORTENED = ("TEST07", "TEST09")  # the official truncation shortens their logs 
 def accuracy(logs: layout.Logs, subject: Subject) -> Iterator[Finding]:
     """Log size, hash line, and the values of accuracy.txt against the targets, which the open division may miss."""
     yield from _log(logs, subject, hash_wanted=subject.closed)
+    yield from _media(logs, subject)
     if not subject.readable(logs.accuracy_text):
         return
     name, text = subject.name(logs.accuracy_text), _content(logs.accuracy_text)
     metrics, rules = subject.benchmark.metrics, subject.rules
     for finding in judge_text(text, metrics, rules, division=subject.division, scenario=subject.scenario):
         yield replace(finding, file=name)
+
+
+def _media(logs: layout.Logs, subject: Subject) -> Iterator[Finding]:
+    """The images or videos of the round's chosen samples, by which people judge what was generated."""
+    for folder, samples in subject.rules.accuracy_files.items():
+        there = {path.name.split(".")[0] for path in layout.entries(logs.path / folder) if subject.readable(path)}
+        missing = [sample for sample in samples if sample not in there]
+        if missing:
+            clause = f"mlcommons/inference, submission checker: {folder} of the accuracy run in {subject.round.name}"
+            what = (folder, f"{', '.join(missing)} missing", f"samples {', '.join(samples)}")
+            yield error("structure", subject.name(logs.path / folder), what, clause, "copy them from the accuracy run")
 
 
 def compliance(place: layout.TestFolder, subject: Subject) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -70,8 +71,9 @@ def _whole(path: Path) -> Path | None:
 
 def _instead(path: Path) -> str:
     """What to give instead of a folder that is nothing that can be audited."""
-    whole = _whole(path.resolve())
-    if whole:
+    found = _whole(path.resolve())
+    if found:
+        whole = found if path.is_absolute() else os.path.relpath(found)
         return f"is a part of the submission tree {whole}: give that, half of the checks need what lies beside it."
     if (path / "runs").is_dir():
         return "is the folder of a campaign: give run folders below its runs/, or the tree that `lgh submit` makes."

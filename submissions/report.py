@@ -14,24 +14,25 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from audit import tax
 from loadgen_harness.errors import BadInput
 from loadgen_harness.run import Run
-from submissions import anatomy, facts
+from power.surroundings import NONE_GIVEN, Surroundings
+from submissions import anatomy, energy_facts, facts
 from submissions.record import RunResult
 
 EMPHASIS = re.compile(r"\*?\b(estimated)\b\*?")
 
 
-def report(runs: Sequence[Run], results: Sequence[RunResult], output: Path) -> Path:
+def report(runs: Sequence[Run], results: Sequence[RunResult], output: Path, around: Surroundings = NONE_GIVEN) -> Path:
     """Write `output` (an .html file) and its twin with the ending .md; returns `output`.
 
-    `results` are the performance runs to show in full, `runs` all runs behind them. Raises BadInput where one of the
-    two files exists.
+    `results` are the performance runs to show in full, `runs` all runs behind them, `around` what figures derived from
+    energy take. Raises BadInput where one of the two files exists.
     """
     twin = output.with_suffix(".md")
     for path in (output, twin):
         if path.exists():
             raise BadInput(f"{path} exists: choose another name for the report.")
     output.parent.mkdir(parents=True, exist_ok=True)
-    content = _content(runs, results)
+    content = _content(runs, results, around)
     templates = environment()
     for path, template in ((twin, "report.md.j2"), (output, "report.html.j2")):
         partial = path.with_name(f"{path.name}.partial")
@@ -40,13 +41,15 @@ def report(runs: Sequence[Run], results: Sequence[RunResult], output: Path) -> P
     return output
 
 
-def _content(runs: Sequence[Run], results: Sequence[RunResult]) -> dict[str, Any]:
+def _content(runs: Sequence[Run], results: Sequence[RunResult], around: Surroundings) -> dict[str, Any]:
     every = list({run.path: run for run in (*runs, *(result.run for result in results))}.values())
-    rows = [facts.row(result) for result in results]
+    rows = [facts.row(result, around) for result in results]
     return {
         "rows": rows,
         "groups": _groups(rows),
         "columns": facts.COLUMNS,
+        "energy_columns": energy_facts.COLUMNS,
+        "derived_columns": energy_facts.DERIVED,
         "repeated": _repeated(rows),
         "meanings": [(name, meaning) for name, _, meaning in anatomy.SPANS],
         "definition": tax.DEFINITION,

@@ -43,7 +43,7 @@ class _Place:
 
     def others(self) -> list[Path]:
         """What else lies there; what another check refuses by its name is left to it."""
-        entries = sorted(self.path.iterdir()) if self.path.is_dir() and not self.path.is_symlink() else []
+        entries = layout.entries(self.path) if not self.path.is_symlink() else []
         return [each for each in entries if not self._named(each) and structure.oddity(each) is None]
 
     def _named(self, path: Path) -> bool:
@@ -65,7 +65,7 @@ def of_result(subject: Subject) -> Iterator[Finding]:
 def of_divisions(tree: Path) -> Iterator[Finding]:
     """Files beside the submitters' folders, for which the old checker refuses the whole division."""
     for division in sorted({home.path.parent for home in layout.submitters(tree)}):
-        for path in sorted(division.iterdir()):
+        for path in layout.entries(division):
             if path.is_file() and structure.oddity(path) is None:
                 yield _finding(layout.shown(path, tree), "beside the submitters", "folders of submitters alone", EXACT)
 

@@ -12,12 +12,16 @@ from audit.finding import Finding, Severity
 from loadgen_harness.inside import Absent, Damaged, Inside, parsed
 from loadgen_harness.types import Division
 from submissions import layout
-from submissions.system import faults
+from submissions.system import AT_LEAST_ONE, COUNTS, faults
 
 MAX_BYTES = 50_000_000
 ROOT_FILES = (".md", ".pdf")
 GUIDE = "mlcommons/inference, submission_structure.md"
 KEYS = "mlcommons/inference, submission checker: keys of systems/<system>.json"
+HARDWARE = (
+    "MLPerf_Audit_Guidelines.adoc, Hardware: the description states processors, cores and accelerators as they are"
+)
+COUNTED = (*COUNTS, *AT_LEAST_ONE)
 TIDY = "mlcommons/inference, repository_checks.sh"
 CALIBRATED = "inference_rules.adoc, Weight Definition and Quantization: how weights were calibrated"
 LEFT_OVERS = ("__pycache__", "ptd_out.txt")
@@ -82,7 +86,8 @@ def system(home: layout.SubmitterFolder, name: str, tree: Path) -> Iterator[Find
         return
     clause, fix = KEYS, "correct the key"
     for what in faults(described):
-        yield error("system", path.relative_to(tree), what, clause, fix)
+        impossible = what[0] in COUNTED and what[1] != "missing"
+        yield error("system", path.relative_to(tree), what, HARDWARE if impossible else clause, fix)
     for key, wanted in (("division", home.division), ("submitter", home.submitter)):
         if key in described and str(described[key]).lower() != wanted.lower():
             what = (key, repr(described[key]), repr(wanted))

@@ -46,8 +46,8 @@ class Subject:
         return self.run(self.place.performance)
 
     def readable(self, path: Path) -> bool:
-        """Whether a file is there, regular, and no way out of the tree."""
-        return path.is_file() and layout.inside(path, self.tree)
+        """Whether a file is there, regular, open to us, and no way out of the tree."""
+        return layout.regular(path, self.tree)
 
     @cached_property
     def system(self) -> Mapping[str, Any]:

@@ -23,6 +23,8 @@ PROGRAMS = (
     "tax",
     "taxes",
     "plan",
+    "attempts",
+    "outlook",
     "assess",
     "road",
     "verbs",
@@ -34,6 +36,10 @@ PROGRAMS = (
     "auditees",
     "cli_audit",
     "power_sessions",
+    "energetics",
+    "maxq",
+    "sweep",
+    "repeats",
 )
 ROOF = {*TERMINAL, *PROGRAMS, "__main__"}
 GROUND = {"types", "errors", "__init__"}
@@ -55,6 +61,7 @@ SYMBOLS = {
     "loadgen_harness/backends": "BACKEND",
     "loadgen_harness/workers": "WORKER",
     "power/meters": "METER",
+    "power/knobs": "KNOB",
     "audit/compliance": "TEST",
 }
 BENCHMARK_PARTS = {"__init__.py": "BENCHMARK", "qsl.py": "QSL", "sut.py": "SUT", "accuracy.py": "score"}
@@ -74,6 +81,7 @@ OWNERS = {
     "rapidfuzz": ("benchmarks",),
     "nibabel": ("audit.metrics",),
     "PIL": ("benchmarks",),
+    "resvg_py": ("submissions.label",),
     "yaml": ("loadgen_harness.yaml_text",),
     "onnx": ("audit.auditee.models",),
     "gguf": ("audit.auditee.models",),
@@ -81,7 +89,7 @@ OWNERS = {
     "tensorrt": ("loadgen_harness.backends.tensorrt",),
     "cuda": ("loadgen_harness.backends.tensorrt",),
 }
-PLUGIN_FOLDERS = ("loadgen_harness.backends.", "loadgen_harness.workers.", "power.meters.")
+PLUGIN_FOLDERS = ("loadgen_harness.backends.", "loadgen_harness.workers.", "power.meters.", "power.knobs.")
 FRAMEWORKS = (
     "onnxruntime", "xllamacpp", "torch", "tensorrt", "openvino", "ai_edge_litert", "jax", "tensorflow", "transformers",
     "vllm", "tritonclient", "pynvml", "onnx",

@@ -9,12 +9,14 @@ nothing. Between the two the audit is open, and says how many repetitions would 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from audit.auditee.report import GUIDELINES, Report, Row, Ruling, decided_by, gravest
 from audit.auditee.speed import as_speed
 from audit.auditee.statistics import Ratio, ratio
 from audit.auditee.subject import Plan, Runs, Subject, numbered
 from audit.finding import Finding, Severity
+from audit.runtime import others
 from loadgen_harness.errors import BadInput
 from loadgen_harness.run import Result, Run
 
@@ -22,6 +24,7 @@ AUDIT = "reproduce"
 CLAUSE = f"{GUIDELINES}, Compare results; Inference Rules, Replicability is mandatory"
 SYSTEM_CLAUSE = f"{GUIDELINES}, System Under Test: the audited system is the one of the submission"
 FIX = "Have the submitter reproduce the result; what cannot be replicated is no valid result."
+BESIDE = 0.03  # of the processors, taken by others: as much slower may an honest system be
 WORDS = {Ruling.PASS: "reproduced", Ruling.FAIL: "not reproduced", Ruling.OPEN: "undecided"}
 
 
@@ -39,8 +42,13 @@ def judge(subject: Subject, runs: Runs, within: float = 2.0) -> Report:
     speeds = [_quotient(run, claimed) for run in runs.values()]
     row = compared(speeds, claimed, within / 100)
     validity = list(_validity(subject.run, list(runs.values())))
-    findings = [*_findings(row, claimed, within), *validity, *unlike(subject.run, list(runs.values()))]
+    beside = disturbed(subject.run, list(runs.values()))
+    if beside and row.ruling is Ruling.FAIL:
+        row = replace(row, ruling=Ruling.OPEN, more=f"{beside}: repeat it on a machine that does nothing else")
+    if beside:
+        validity = [replace(finding, severity=Severity.WARNING) for finding in validity]
     ruling = gravest([row.ruling, *(_weight(finding) for finding in validity)])
+    findings = [*_findings(row, claimed, within), *validity, *unlike(subject.run, list(runs.values()))]
     figures = f"{claimed.value:.6g} {claimed.unit} claimed, repetitions at {row.ratio.text()} of its speed"
     sentence = f"{WORDS[ruling]}: {figures}"
     return Report(AUDIT, ruling, f"{sentence}{row.more and f'; {row.more}'}", (row,), tuple(findings))
@@ -58,6 +66,19 @@ def compared(speeds: Sequence[float], claimed: Result, share: float) -> Row:
     else:
         more = decided_by(mean, slowest, one_more=mean.mean < slowest)
     return Row(claimed.name, mean, f">= {slowest:.1%}", ruling, more)
+
+
+def disturbed(claimed: Run, runs: Sequence[Run]) -> str:
+    """What other processes took of the machine, where that is clearly more than beside the claim; else nothing.
+
+    A backend that is a server counts among the others, then as now.
+    """
+    before, now = others(claimed), [taken for run in runs if (taken := others(run))]
+    usual = before.share if before else 0.0
+    share = sum(taken.share for taken in now) / len(now) if now else 0.0
+    if share - usual <= BESIDE:
+        return ""
+    return f"other processes took {share:.0%} of the processors meanwhile" + (f", {usual:.0%} before" if before else "")
 
 
 def _quotient(run: Run, claimed: Result) -> float:

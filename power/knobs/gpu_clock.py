@@ -12,7 +12,7 @@ UNLOCKED = "unlocked"
 
 
 class GpuClock:
-    """One clock in MHz for every GPU of the machine. NVML tells no lock, so the way back is always the unlocked clock."""
+    """One clock in MHz for every GPU of the machine; NVML tells no lock, so the way back is the unlocked clock."""
 
     title, unit, verifiable = "GPU clock", "MHz", False
     note = "NVML does not tell a lock: clocks are unlocked afterwards, even if you had locked them before."

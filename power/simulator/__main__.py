@@ -11,7 +11,8 @@ from pathlib import Path
 from loadgen_harness.errors import BadInput, SuiteError
 from power.simulator import MARK, faults, loads
 from power.simulator.analyzer import LARGEST_A, MULTICHANNEL, ONE_NUMBER, Analyzer
-from power.simulator.daemon import Daemon, Dropped, Journal
+from power.simulator.daemon import Daemon, Dropped
+from power.simulator.sampling import Journal
 
 BANNER = "This is a simulator for tests and training. No power analyzer is attached, every figure is invented."
 

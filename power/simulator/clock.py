@@ -7,7 +7,6 @@ wants root, and a machine that agrees with itself proves nothing about its clock
 from __future__ import annotations
 
 import socketserver
-import sys
 import time
 
 from power.clock import ANSWER, NTP_PORT, PACKET, stamp
@@ -44,4 +43,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

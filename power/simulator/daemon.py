@@ -1,22 +1,20 @@
-"""The simulator's answers: PTDaemon's commands, as MLCommons' power server sends them, and the lines it logs."""
+"""The simulator's answers: PTDaemon's commands, as MLCommons' power server sends them."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
 
 from power.simulator import MARK
-from power.simulator.analyzer import Analyzer, Reading, stamp
+from power.simulator.analyzer import Analyzer, Reading
 from power.simulator.faults import Faults
 from power.simulator.loads import Load
+from power.simulator.sampling import Journal, Measurement, uncertainty_of, watts_of
 
 HELLO = "Hello, PTDaemon here!"
 NOTHING = "Error: no measurement to stop"
-LIMIT = 0.01  # MLPerf's: an uncertainty above it is warned of
 MOST = 500000
 # The official server merges its copy of our lines before the last 8 kB of it are written: be longer than that.
 FILLING = 120
@@ -24,37 +22,6 @@ FILLING = 120
 
 class Dropped(Exception):
     """The connection is to end here, without an answer."""
-
-
-@dataclass
-class Journal:
-    """What a PTDaemon writes to its standard output; every line names the simulator."""
-
-    out: TextIO
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def line(self, text: str) -> None:
-        """A line with the time of day."""
-        self.plain(f"{stamp(time.time())}: {text}")
-
-    def plain(self, text: str) -> None:
-        """Lines as they are."""
-        with self.lock:
-            for each in text.splitlines():
-                self.out.write(f"{each} [{MARK}]\n")
-            self.out.flush()
-
-
-@dataclass
-class Measurement:
-    """What was sampled since Go; `unread` counts what RL has not told yet."""
-
-    mark: str
-    interval_s: float
-    began: float = field(default_factory=time.monotonic)
-    readings: list[Reading] = field(default_factory=list)
-    told: int = 0
-    ended: threading.Event = field(default_factory=threading.Event)
 
 
 class Daemon:
@@ -66,7 +33,6 @@ class Daemon:
         self._log = log.open("a", encoding="ascii", buffering=1)
         self._lock = threading.Lock()
         self._measurement: Measurement | None = None
-        self._sampler: threading.Thread | None = None
         self._answers: dict[str, Callable[[str], str]] = {
             "Hello": lambda _: HELLO,
             "Identify": lambda _: self.identity(),
@@ -76,8 +42,8 @@ class Daemon:
             "Stop": lambda _: self._stop(),
             "RL": self._read,
             "DC-RL": self._read_direct,
-            "Watts": lambda _: self._watts(),
-            "Uncertainty": lambda _: self._uncertainty(),
+            "Watts": lambda _: watts_of(self._readings),
+            "Uncertainty": lambda _: uncertainty_of(self._readings),
         }
 
     def identity(self) -> str:
@@ -103,8 +69,13 @@ class Daemon:
     def close(self) -> None:
         """End sampling and the log."""
         with self._lock:
-            self._end()
+            if self._measurement and self._measurement.running:
+                self._measurement.end()
         self._log.close()
+
+    @property
+    def _readings(self) -> list[Reading]:
+        return self._measurement.readings[:] if self._measurement else []
 
     def _set_range(self, rest: str) -> str:
         which, _, value = rest.partition(",")
@@ -116,60 +87,25 @@ class Daemon:
     def _go(self, rest: str) -> str:
         try:
             interval, ramp, mark = rest.split(",", 2)
-            measurement = Measurement(mark, int(interval) / 1000)
+            interval_s = int(interval) / 1000
         except ValueError:
             return "Invalid number of parameters"
-        if self._sampler is not None:
+        if self._measurement and self._measurement.running:
             return "Error: a measurement is running"
-        self._measurement = measurement
+        self._measurement = Measurement(mark, interval_s, analyzer=self.analyzer, load=self.load, faults=self.faults)
         self.journal.line(f"Go with mark '{mark}'")
-        self._sampler = threading.Thread(target=self._sample, args=(measurement,), daemon=True)
-        self._sampler.start()
+        self._measurement.begin(self.journal, self._log)
         return f"Starting untimed measurement, maximum {MOST} samples at {interval}ms with {ramp} rampup samples"
 
-    def _sample(self, measurement: Measurement) -> None:
-        """A sample every interval until told to end."""
-        due = measurement.began
-        while not measurement.ended.wait(max(0.0, due + measurement.interval_s - time.monotonic())):
-            due += measurement.interval_s
-            reading = self.analyzer.reading(self._load_w(measurement, due))
-            measurement.readings.append(reading)
-            self._log.write(reading.logged(measurement.mark, self.analyzer.first) + "\n")
-            self._complain(reading, measurement)
-
-    def _load_w(self, measurement: Measurement, due: float) -> float:
-        watts = self.load(due - measurement.began)
-        if not measurement.mark.endswith("_testing"):
-            return watts
-        return watts * (40.0 if self.faults.over_range else 0.9 if self.faults.lower else 1.0)
-
-    def _complain(self, reading: Reading, measurement: Measurement) -> None:
-        if reading.over_range:
-            self.journal.line("ERROR: Current appears to be too high for set range")
-        if reading.uncertainty is None:
-            self.journal.line("ERROR: Can't evaluate uncertainty of this sample!")
-            self.journal.line("WARNING: Uncertainty unknown for the last measurement sample!")
-        elif reading.uncertainty > LIMIT:
-            above = f"Uncertainty {reading.uncertainty:.2%}, which is above 1.00% limit for the last sample!"
-            self.journal.line(f"WARNING: {above}")
-        if self.faults.error and measurement.mark.endswith("_testing"):
-            self.journal.line("ERROR: Bad watts reading nan from the simulator")
-
     def _stop(self) -> str:
-        if self._sampler is None:
+        if self._measurement is None or not self._measurement.running:
             return NOTHING
-        self._end()
+        self._measurement.end()
         self.journal.line("Completed test")
-        self.journal.line(f"Avg watts {self._watts()}")
+        self.journal.line(f"Avg watts {watts_of(self._readings)}")
         if not self.faults.quiet:
             self.journal.plain("\n".join(["No analyzer is attached: these watts are invented."] * FILLING))
         return "Stopping untimed measurement"
-
-    def _end(self) -> None:
-        if self._measurement and self._sampler:
-            self._measurement.ended.set()
-            self._sampler.join()
-        self._sampler = None
 
     def _read(self, rest: str) -> str:
         if self.analyzer.direct:
@@ -182,23 +118,5 @@ class Daemon:
         return self._unread() if self.analyzer.direct and not rest else "Unknown command"
 
     def _unread(self) -> str:
-        measurement = self._measurement
-        rows = [each.row() for each in measurement.readings[measurement.told :]] if measurement else []
-        if measurement:
-            measurement.told += len(rows)
+        rows = [each.row() for each in self._measurement.unread()] if self._measurement else []
         return "\n".join((f"Last {len(rows)} samples", *rows))
-
-    def _watts(self) -> str:
-        watts = [each.watts for each in self._measurement.readings] if self._measurement else []
-        if not watts:
-            return "Watts,-1.000000,-1.000000,-1.000000,0,0,0"
-        mean, low, high = sum(watts) / len(watts), min(watts), max(watts)
-        return f"Watts,{mean:.6f},{low:.6f},{high:.6f},{len(watts)},0,{len(watts)}"
-
-    def _uncertainty(self) -> str:
-        every = [each.uncertainty for each in self._measurement.readings] if self._measurement else []
-        known = [each for each in every if each is not None]
-        if not known:
-            return f"Uncertainty,-1.0,10000000.000000,0.000000,{len(every)},0,0,{len(every)}"
-        figures = f"{sum(known) / len(known):.6f},{min(known):.6f},{max(known):.6f}"
-        return f"Uncertainty,{figures},{len(every)},0,{len(known)},{len(every) - len(known)}"

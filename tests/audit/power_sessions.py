@@ -47,10 +47,10 @@ class Draft:
             side["results"][name] = hashlib.sha1(text.encode()).hexdigest()
         for name, side in ((CLIENT, self.client), (SERVER, self.server)):
             _put(folder / name, json.dumps(side, indent=4))
-        for name, text in self.late.items():
+        for name, edited in self.late.items():
             (folder / name).unlink()
-            if text is not None:
-                _put(folder / name, text)
+            if edited is not None:
+                _put(folder / name, edited)
         return folder
 
     def replace(self, name: str, old: str, new: str) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 from power.simulator import faults, loads
 from power.simulator.__main__ import Server
 from power.simulator.analyzer import Analyzer
-from power.simulator.daemon import Daemon, Journal
+from power.simulator.daemon import Daemon
+from power.simulator.sampling import Journal
 
 
 @dataclass(frozen=True)

@@ -12,19 +12,11 @@ import pytest
 from loadgen_harness.run import Run
 from loadgen_harness.samples import DTYPE
 from power.energy import energies, figure, findings, summarize
-from power.log import Sample, read, write_spl
-from tests.power.folders import BEGIN, METER, SHARED, steady, write_log, write_power
+from power.log import Sample, write_spl
+from tests.power.folders import BEGIN, METER, steady, write_log, write_power
 
 END = BEGIN + 2.0
 COUNTER = {**METER, "estimated": False, "uncertainty": 0.05, "counting": True}
-PUBLISHED = {  # mean watts of the README beside the published trees
-    "v1.0/closed/Krai/results/rpi4coral-fan.off-tflite-v2.4.1-ruy/resnet50/singlestream": 5.8,
-    "v1.0/closed/Krai/results/xavier-power.0-fan.cool-armnn-v21.02-neon/resnet50/offline": 23.2,
-    "v3.0/closed/SiMa/results/davinci_dualm2/resnet50/MultiStream": 16.2,
-    "v3.0/closed/SiMa/results/davinci_dualm2/resnet50/SingleStream": 12.9,
-    "v4.1/closed/UntetherAI/results/h13_u3_slim/resnet50/offline": 398.3,
-    "v4.1/closed/UntetherAI/results/r760_u6_slim/resnet50/server": 985.5,
-}
 
 
 def without_count(samples: list[Sample]) -> list[Sample]:
@@ -166,21 +158,3 @@ def test_a_derived_spl_is_never_taken_for_an_analyzer(tmp_path: Path) -> None:
 
 def test_figures_have_no_exponent() -> None:
     assert [figure(v, 3) for v in (0, 0.001234, 1.0, 12.34, 123456)] == ["0", "0.00123", "1.00", "12.3", "123,000"]
-
-
-@pytest.mark.parametrize(("place", "watts"), PUBLISHED.items())
-def test_published_means_are_reproduced(place: str, watts: float) -> None:
-    folder = SHARED / "published" / place / "performance" / "run_1"
-    if not folder.exists():
-        pytest.skip("the published results are not beside the repository")
-    run = Run(folder)
-    assert list(findings(run)) == []
-    energy = summarize(run)
-    assert energy is not None
-    assert energy.mean_w == pytest.approx(watts, abs=0.051, rel=1e-3)
-    if energy.metric_unit == "W":
-        assert energy.metric == pytest.approx(watts, abs=0.051)
-    elif energy.metric:
-        queries = run.log["result_query_count"]
-        assert energy.metric * queries / 1000 / energy.duration_s == pytest.approx(watts, abs=0.051)
-    assert not read(folder / "spl.txt").damage

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from audit.finding import Finding, Severity
@@ -201,3 +202,18 @@ def test_test01_accepts_accuracy_in_place_of_equal_bytes(tree: Path) -> None:
     assert findings(tree) == []
     write(SINGLE / "TEST01/accuracy/compliance_accuracy.txt", "accuracy=74.400%, good=3, total=4\n")(tree)
     assert [(each.check, each.key) for each in findings(tree)] == [("compliance", "verdict")]
+
+
+def test_images_and_videos_of_the_rounds_samples_are_there(tree: Path) -> None:
+    round_ = rounds.load("v6.1")
+    demands = replace(round_.benchmarks["resnet50"], accuracy_files={"videos": ("130", "22")})
+    round_ = replace(round_, benchmarks={**round_.benchmarks, "resnet50": demands})
+    places = sorted(tree.glob("*/*/results/*/*/*/accuracy"))
+    for number, place in enumerate(places):
+        (place / "videos").mkdir()
+        (place / "videos/130.mp4").write_text("x")
+        if number:
+            (place / "videos/22.mp4").write_text("x")
+    (found,) = [each for each in check(tree, round_) if each.severity is not Severity.NOTE]
+    assert (found.check, found.key, found.found) == ("structure", "videos", "22 missing")
+    assert found.file == str((places[0] / "videos").relative_to(tree)) and found.official == "rejects"

@@ -133,3 +133,28 @@ def test_a_misspelt_scenario_is_found(found: Mapping[str, list[Finding]]) -> Non
 def test_an_older_round_is_judged_without_rules_and_says_so(found: Mapping[str, list[Finding]], name: str) -> None:
     notes = [each for each in found[name] if each.check == "round"]
     assert [(each.severity, each.key, each.found.split(":")[0]) for each in notes] == [(Severity.NOTE, "rules", name)]
+
+
+def test_one_hash_stands_for_three_logs(found: Mapping[str, list[Finding]]) -> None:
+    """SiMa's three scenarios have accuracy logs of their own and one hash line: of two of them it cannot be."""
+    wrong = [each for each in errors(found["v3.0"]) if (each.check, each.key) == ("truncation", "hash")]
+    assert [each.file.split("/")[-3] for each in wrong] == ["Offline", "SingleStream"]
+    assert all("MultiStream/accuracy/accuracy.txt, whose log is another" in each.found for each in wrong)
+
+
+def test_files_that_no_layout_names_are_told(found: Mapping[str, list[Finding]]) -> None:
+    strays = [each for name in TREES for each in errors(found[name]) if each.check == "stray"]
+    assert {each.file.rpartition("/")[0] for each in strays} == {f"{LATTIX}/performance/run_1"}
+    assert sorted(each.file.rpartition("/")[2] for each in strays) == [
+        "dynamo_measurements.json",
+        "dynamo_mlperf_log_detail.txt",
+        "dynamo_mlperf_log_summary.txt",
+        "igbh_dynamo_benchmark_results.json",
+        "igbh_workload_metrics.json",
+    ]
+    assert all(each.official == "accepts" for each in strays)
+
+
+@pytest.mark.parametrize("check_", ["accuracy-text", "verdict-text"])
+def test_no_published_text_contradicts_itself(found: Mapping[str, list[Finding]], check_: str) -> None:
+    assert [each for name in TREES for each in found[name] if each.check == check_] == []
