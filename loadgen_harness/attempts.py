@@ -90,10 +90,12 @@ def _attempt(job: Job, once: Callable[[], Outcome], log: Journal) -> Outcome:
 
 
 def _again(job: Job, kind: str, why: str, log: Journal, say: Callable[[str], None]) -> None:
-    """Make room for another attempt: an INVALID run keeps its folder under a number."""
-    kept = durable.aside(job.spec.output, INVALID) if kind == INVALID else None
-    log.note(Event.RETRY, job.key, why=why, kept=kept.name if kept else failed(job).name)
-    say(f"{job.key} is tried again: {why}")
+    """Make room for another attempt: what the last one left keeps its folder under a number."""
+    left = job.spec.output if finished(job) else failed(job)
+    kept = durable.aside(left, INVALID if finished(job) else FAILED)
+    why = why.partition(" (log kept in ")[0]
+    log.note(Event.RETRY, job.key, why=why, kept=kept.name if kept else "")
+    say(f"{job.key} is tried again, {kind} so far: {why}")
 
 
 def _room(folder: Path) -> None:
@@ -148,7 +150,7 @@ def _sweep(folder: Path) -> None:
                 busy = busy or free is None
         if not busy:
             shutil.rmtree(scratch)
-    for torn in folder.glob("*/run.json.partial"):  # the harness tax was being written into a finished run
+    for torn in folder.glob("[!.]*/run.json.partial"):  # the harness tax was being written into a finished run
         torn.unlink()
 
 

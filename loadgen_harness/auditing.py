@@ -14,9 +14,10 @@ from pathlib import Path
 
 from audit import alone, formats
 from audit.accuracy import judge
-from audit.audited import ACCEPTS, Audited, headline
+from audit.audited import Audited, headline
 from audit.finding import Finding, errors
 from audit.formats import text
+from audit.result_rows import ACCEPTS
 from audit.verdict import Scorer
 from loadgen_harness import assess, console, registry, rounds, subjects, verbs
 from loadgen_harness.errors import BadInput, UnknownName

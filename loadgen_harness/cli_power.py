@@ -31,7 +31,9 @@ def label(parser: argparse.ArgumentParser) -> None:
 
 
 def _reference(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--set", dest="reference", type=Path, help="folder or TOML file of runs to be rated among")
+    parser.add_argument(
+        "--set", dest="reference", type=Path, metavar="SET", help="folder or TOML file of runs to be rated among"
+    )
 
 
 def factors(parser: argparse.ArgumentParser) -> None:

@@ -27,8 +27,9 @@ class UnknownName(SuiteError):
         """Name the `kind` of thing, what was asked for and the nearest of what is `known`."""
         self.kind, self.name, self.known = kind, name, sorted(known)
         near = _near(name, self.known)
-        meant = 0 < len(near) <= FEW
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if meant else f"choose one of: {_listed(near or self.known)}."
+        hint = f"choose one of: {', '.join(near or self.known) or '(none)'}."
+        if 0 < len(near) <= FEW:
+            hint = f"did you mean {' or '.join(map(repr, near))}?"
         super().__init__(f"unknown {kind} {name!r}: {hint}")
 
 
@@ -53,10 +54,6 @@ def _alike(one: str, other: str) -> float:
 def _plain(name: str) -> str:
     """A name without case, dashes, underscores, dots and blanks."""
     return "".join(each for each in name.casefold() if each.isalnum())
-
-
-def _listed(known: Sequence[str]) -> str:
-    return ", ".join(known) or "(none)"
 
 
 class MissingDependency(SuiteError):

@@ -119,7 +119,7 @@ def pieces(file: BinaryIO, longest: int = LONGEST) -> Iterator[Piece]:
 def _fill(file: BinaryIO, buffer: bytearray, begin: int) -> int:
     """Read up to CHUNK bytes into the buffer from `begin` on; how many there were, 0 at the end of the file."""
     with memoryview(buffer) as whole, whole[begin : begin + CHUNK] as part:
-        return file.readinto(part) or 0  # type: ignore[attr-defined, no-any-return]  # BinaryIO does not declare it
+        return file.readinto(part) or 0  # type: ignore[attr-defined]  # BinaryIO does not declare it
 
 
 def _skipped(file: BinaryIO) -> bytes:

@@ -55,9 +55,7 @@ class Energy:
     @property
     def word(self) -> str:
         """What must stand beside every figure that is no measurement of this machine; empty for a measurement."""
-        if not self.estimated:
-            return ""
-        return REPLAYED if self.replay else ESTIMATED
+        return word(self.estimated, self.replay)
 
     def text(self) -> str:
         """One line for people; an estimate says so, first."""
@@ -82,8 +80,9 @@ class Energy:
 
     def interval(self, value: float) -> tuple[float, float]:
         """The 95 % interval of a figure that is proportional to the joules."""
-        low, high = self.joules_low / self.joules, self.joules_high / self.joules
-        return value * low, value * high
+        if not self.joules:
+            return value, value
+        return value * self.joules_low / self.joules, value * self.joules_high / self.joules
 
     def metric_as(self, scenario: str) -> tuple[float | None, str]:
         """MLPerf's power metric where the run counts as another scenario, inferred from it as the rules permit."""
@@ -96,6 +95,11 @@ class Energy:
         low, high = self.interval(value)
         interval = f"{figure(low, 2)}\u2013{figure(high, 2)} J per {name}"
         return interval if self.estimated else f"{figure(value, 3)} J per {name} ({interval})"
+
+
+def word(estimated: bool, replay: bool) -> str:
+    """What must stand beside figures that are no measurement of this machine; empty for a measurement."""
+    return (REPLAYED if replay else ESTIMATED) if estimated or replay else ""
 
 
 def made(*, joules: float, queries: int, samples_done: int, tokens: float, **known: Any) -> Energy:

@@ -46,7 +46,7 @@ def rank(measurement: Measurement) -> tuple[bool, bool, int, float, str]:
 
 
 def independent(taken: Iterable[Measurement]) -> list[Measurement]:
-    """Those measurements, the widest first, none of whose watts are inside another's: estimates are never among them."""
+    """Measurements none of whose watts are inside another's, the widest first; estimates are never among them."""
     chosen: list[Measurement] = []
     for each in sorted(taken, key=rank):
         if not each.estimated and not any(overlap(each.parts, other.parts) for other in chosen):
@@ -86,7 +86,7 @@ def _energy(run: Run, measurement: Measurement, begin: float, end: float) -> Ene
 
 
 def joules_in(measurement: Measurement, begin: float, end: float) -> float:
-    """Joules from `begin` to `end`: what was counted, else the integral of the watts, each at the time it stands for."""
+    """Joules from `begin` to `end`: what was counted, else the integral of the watts at the times they stand for."""
     if measurement.joules is not None:
         return counted(measurement.times_s, measurement.joules, begin, end)
     times = measurement.times_s - uncertainty.moved_s(measurement, end)

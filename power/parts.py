@@ -20,7 +20,7 @@ OF_SCOPE = {  # what a meter of meters.json's format 1 covered: it named a scope
 
 def covers(part: str, other: str) -> bool:
     """Whether the watts of `other` are inside those of `part`."""
-    if part == WALL or part == other or other.startswith(f"{part}/"):
+    if part in (WALL, other) or other.startswith(f"{part}/"):
         return True
     if part == NODE:
         return other != WALL

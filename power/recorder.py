@@ -100,7 +100,7 @@ def _stop(process: subprocess.Popen[bytes], target: Path) -> None:
 
 
 def _account(code: int, target: Path, log: Path) -> None:
-    """What became of a sampler that ended badly, where it could not say so itself; its samples stay, also as spl.txt."""
+    """What became of a sampler that could not say so itself; its samples stay, also as spl.txt."""
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else "could not write: is the disk full?"
     try:
         if not log.exists() or not log.stat().st_size:

@@ -153,6 +153,10 @@ def _differences(run: Run, mine: Energy, other: Run, theirs: Energy) -> list[tup
 
 def kind(run: Run) -> dict[str, Any]:
     """What a run is of: its settings, of a foreign one what LoadGen logged."""
-    told = {"LoadGen's scenario": run.scenario, "LoadGen's mode": run.mode, "system under test": run.log.get("sut_name")}
+    told = {
+        "LoadGen's scenario": run.scenario,
+        "LoadGen's mode": run.mode,
+        "system under test": run.log.get("sut_name"),
+    }
     own = {key: value for key, value in run.spec.items() if key not in OWN}
     return {**told, **own, "model": run.meta.get("model_sha256"), "data": run.meta.get("data_sha256")}

@@ -27,7 +27,9 @@ from power.log import Sample, SampleLog, write_whole
 
 FORMAT = 2  # of meters.json; 1: no parts, no resolution, no ready_s
 COMPLAINTS = "sampler.log"
-CLOCK_S = 0.001  # a meter of this machine is read by the clock that LoadGen reads; the middle of a reading is meant
+STATED = ("scope", "uncertainty", "estimated", "interval_s", "averaging_s", "counting")
+# a meter of this machine is read by the clock that LoadGen reads, and the middle of a reading is meant: 1 ms
+LATER: dict[str, Any] = {"parts": (), "resolution": 0.0, "clock_s": 0.001}
 LONGEST_LAG_S = 1.0
 LAST_S = 3.0  # that a meter may take for its last reading once the run is over
 SWERVE = 0.25  # of an interval
@@ -77,16 +79,17 @@ def reading(meter: Any) -> Sample:
 
 def description(tracks: Sequence[Track], idle_s: float) -> str:
     """The text of meters.json; the idle phase lasts at least as long as the slowest meter needs for a reading."""
-    keys = ("scope", "uncertainty", "estimated", "interval_s", "averaging_s", "counting", "resolution")
-    each = {
-        t.name: {key: getattr(t.meter, key) for key in keys}
-        | {"parts": list(t.meter.parts), "clock_s": getattr(t.meter, "clock_s", CLOCK_S)}
-        | {"details": t.meter.describe()}
-        for t in tracks
-    }
+    each = {t.name: described(t.meter) for t in tracks}
     idle_s = max(idle_s, *(t.meter.interval_s for t in tracks)) if idle_s else 0.0
     content = {"format": FORMAT, "idle_s": idle_s, "ready_s": time.time(), "meters": each}
     return json.dumps(content, indent=1) + "\n"
+
+
+def described(meter: Any) -> dict[str, Any]:
+    """One meter's entry; what a meter of somebody else, made for format 1, does not state is left to its scope."""
+    stated = {key: getattr(meter, key) for key in STATED}
+    more = {key: getattr(meter, key, default) for key, default in LATER.items()}
+    return {**stated, **more, "parts": list(more["parts"]), "details": meter.describe()}
 
 
 class Sampling:
@@ -118,20 +121,26 @@ class Sampling:
         return not self._failed.is_set() and not self.going
 
     def _follow(self, track: Track) -> None:
-        """Sample one meter; after the end for as long as its readings lag, and once more."""
-        try:
-            while not self._over.wait(max(0.0, track.due_s - time.monotonic())):
-                track.take()
-            lag_s = 0.0 if track.meter.counting else min(LONGEST_LAG_S, track.meter.averaging_s / 2)
-            last = time.monotonic() + lag_s
-            while time.monotonic() < last:
-                time.sleep(max(0.0, min(track.due_s, last) - time.monotonic()))
-                track.take()
-            if not lag_s:
-                track.take()
-        except (SuiteError, OSError) as error:
-            complain(self._folder, f"{error}" if isinstance(error, SuiteError) else f"meter {track.name}: {error}")
-            self._failed.set()
+        """Sample one meter to the end, then let it go: one that hangs is never closed under its reading."""
+        for step in (self._sample, Track.close):
+            try:
+                step(track)
+            except (SuiteError, OSError) as error:
+                known = isinstance(error, SuiteError)
+                complain(self._folder, str(error) if known else f"meter {track.name}: {error}")
+                self._failed.set()
+
+    def _sample(self, track: Track) -> None:
+        """Take samples; after the end for as long as readings lag, or once more."""
+        while not self._over.wait(max(0.0, track.due_s - time.monotonic())):
+            track.take()
+        lag_s = 0.0 if track.meter.counting else min(LONGEST_LAG_S, track.meter.averaging_s / 2)
+        last = time.monotonic() + lag_s
+        while time.monotonic() < last:
+            time.sleep(max(0.0, min(track.due_s, last) - time.monotonic()))
+            track.take()
+        if not lag_s:
+            track.take()
 
 
 def complain(folder: Path, sentence: str) -> None:
@@ -184,19 +193,7 @@ def sample(tracks: Sequence[Track], folder: Path, parent: int) -> bool:
     good = sampling.stop()
     if sampling.going:
         complain(folder, "a power meter did not answer any more when the run was over.")
-        return False  # it must not be closed under its reading
-    for track in tracks:
-        good = _closed(track, folder) and good
     return good
-
-
-def _closed(track: Track, folder: Path) -> bool:
-    try:
-        track.close()
-    except (SuiteError, OSError) as error:
-        complain(folder, f"meter {track.name}: {error}")
-        return False
-    return True
 
 
 def _open(name: str, folder: Path, events: EventLog) -> Track:

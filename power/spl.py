@@ -2,8 +2,8 @@
 
 The lines are sums over the meters that measure different parts, so nothing is counted twice (`metered.independent`); of
 estimates, the best one alone, named in the mark. One line stands for one interval of the slowest of these meters, from
-the first second that all of them saw to the last: the stamp is its end, as PTDaemon's is, the watts are the mean over it
-(the count's where a meter counts). The file is made from power/*.csv, so also for a run that crashed: `write(folder)`.
+the first moment that all of them saw to the last: the stamp is its end, as PTDaemon's is, the watts are the mean over
+it (the count's where a meter counts). The file is made from power/*.csv, of a crashed run too: `write(folder)`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from power.metered import independent, rank
 
 FILE = "spl.txt"
 ESTIMATED = "estimated-"
+MOST_GAPS = 100  # lines for each sample
 SHORTEST_S = 0.001  # the stamps of a spl.txt are milliseconds
 
 
@@ -47,6 +48,8 @@ def samples(chosen: Sequence[Measurement]) -> list[Sample]:
     curves = [_energy(each) for each in chosen]
     first, last = max(times[0] for times, _ in curves), min(times[-1] for times, _ in curves)
     step = max(SHORTEST_S, *(each.interval_s for each in chosen))
+    if last - first > MOST_GAPS * step * max(len(each.samples) for each in chosen):
+        return []  # the clock was set far away in between: no seconds lie there
     stamps = first + step * np.arange(int((last - first) / step + 1e-6) + 1)
     joules = sum(np.interp(stamps, times, counts) for times, counts in curves)
     watts = np.diff(joules) / step

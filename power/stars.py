@@ -239,5 +239,10 @@ def _digest(name: str, scope: str, entries: Sequence[Entry]) -> str:
 
 def _content(entry: Entry) -> Iterator[str]:
     for run in entry.runs:
-        files = [run.file("mlperf_log_detail.txt"), run.file("spl.txt"), *sorted(run.file("power").glob("*.csv"))]
+        files = [
+            run.file("mlperf_log_detail.txt"),
+            run.file("spl.txt"),
+            *sorted(run.file("power").glob("*.csv")),
+            run.file("power/meters.json"),
+        ]
         yield " ".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file())

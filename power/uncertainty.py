@@ -17,8 +17,8 @@ The model, each term taken from what the meter states or from the readings thems
 - *Clocks*: LoadGen prints milliseconds; the samples' clock may be off by `clock_s`.
 
 Independent terms add up as variances; the largest bounded one stays uniform, so that an interval that it rules is not
-too wide. The least possible half-width is that of the interval around the same estimate that holds 95 % of the errors of
-one known signal; tests/power/test_uncertainty.py holds this module to twice that.
+too wide. The least possible half-width is that of the interval around the same estimate that holds 95 % of the errors
+of one known signal; tests/power/test_uncertainty.py holds this module to twice that.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def half_width(measurement: Measurement, begin: float, end: float, joules: float
 
 
 def moved_s(measurement: Measurement, end: float) -> float:
-    """How far before its stamp a reading stands: half of what it is a mean over, or less where the samples end early."""
+    """How far before its stamp a reading stands: half of what it is a mean over, less where the samples end early."""
     times = measurement.times_s
     if measurement.joules is not None or not len(times):
         return 0.0
@@ -89,7 +89,9 @@ def quantile(sigma: float, bound: float, shift: float = 0.0) -> float:
 
 def _within(width: float, sigma: float, bound: float, shift: float) -> float:
     """The share of such sums within ± `width`."""
-    upper, lower = ((_ramp((end - shift + bound) / sigma), _ramp((end - shift - bound) / sigma)) for end in (width, -width))
+    upper, lower = (
+        (_ramp((end - shift + bound) / sigma), _ramp((end - shift - bound) / sigma)) for end in (width, -width)
+    )
     return sigma / (2 * bound) * (upper[0] - upper[1] - lower[0] + lower[1])
 
 

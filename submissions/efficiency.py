@@ -16,6 +16,7 @@ NOTE = "not an official MLPerf power result"
 COLUMNS = ("setting", "samples/s>", "J per sample>", "95 % interval>", "W>", "runs>", "front")
 WORDS: Mapping[Verdict, str] = {"front": "yes", "unclear": "within noise", "dominated": ""}
 HEIGHT = 300
+STYLE = ".p2{stroke:#9aa4af;stroke-width:7}</style>"  # settings off the front, beside the comparison's own style
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,13 @@ def picture(rows: Sequence[Row], title: str) -> str:
     body = [frame.grid(), frame.path(front, "l1") if len(front) > 1 else ""]
     body += [frame.path([(p.speed.mean, p.cost.low), (p.speed.mean, p.cost.high)], "lim") for p in points]
     body += [frame.path([(p.speed.low, p.cost.mean), (p.speed.high, p.cost.mean)], "lim") for p in points]
-    body += [frame.dots(others, "p2") if others else "", frame.dots(front, "p1"), *(_label(frame, p) for p in points)]
+    body += [
+        frame.dots(others, "p2") if others else "",
+        frame.dots(front, "p1"),
+        *(_label(frame, p, below=v == "front") for p, v in placed),
+    ]
     said = "; ".join(f"{p.label}: {number(p.speed.mean)} samples/s, {number(p.cost.mean, 3)} J" for p in points)
-    return standalone(svg.picture(title, f"{said}. {NOTE}.", "".join(body), HEIGHT))
+    return standalone(svg.picture(title, f"{said}. {NOTE}.", "".join(body), HEIGHT)).replace("</style>", STYLE, 1)
 
 
 def _ends(figures: Sequence[Figure]) -> tuple[float, float]:
@@ -105,7 +110,8 @@ def _ends(figures: Sequence[Figure]) -> tuple[float, float]:
     return (low if low > 0.5 * high else 0.0), high
 
 
-def _label(frame: svg.Frame, point: Point) -> str:
+def _label(frame: svg.Frame, point: Point, *, below: bool) -> str:
+    """A front rises to the right: its labels stand below it."""
     x, y = frame.at(point.speed.mean, point.cost.mean)
-    late = x > svg.WIDTH * 0.7
-    return svg.text(x - 8 if late else x + 8, y - 5, point.label, "end" if late else "", "m")
+    late = x > svg.WIDTH * 0.75
+    return svg.text(x - 4 if late else x + 6, y + 17 if below else y - 6, point.label, "end" if late else "", "m")

@@ -38,6 +38,7 @@ WORDS = {
     "idle_s": "{} s before the run",
     "samples": "{} readings",
 }
+COUNTED = ("queries", "samples_done", "tokens", "samples")
 OFFICIAL = {"W": ("official_w", "samples"), "mJ/query": ("official_w", "duration_s", "queries")}
 
 
@@ -138,7 +139,7 @@ def _inputs(found: Repeated, quantity: Quantity, unit: str) -> str:
         if name in ("joules", "official_w") and found.estimated:
             texts.append("the estimate")
         else:
-            texts.append(WORDS.get(name, "{} W").format(_count(middle)))
+            texts.append(WORDS.get(name, "{} W").format(_count(middle) if name in COUNTED else figure(middle, 4)))
     return ("means of the runs: " if len(found.runs) > 1 else "") + ", ".join(texts)
 
 

@@ -14,6 +14,7 @@ from audit.finding import Finding, errors
 from loadgen_harness.metrics import percentile, token_times
 from loadgen_harness.run import Run
 from loadgen_harness.types import Score, Target
+from power.figures import word
 from power.measurement import measurements
 from power.surroundings import NONE_GIVEN, Surroundings
 from submissions import anatomy, energy_facts, plots
@@ -207,7 +208,7 @@ def _power(run: Run) -> Iterable[tuple[str, list[tuple[float, float]]]]:
         return
     for measured in measurements(run.path):
         points = zip(measured.times_s - window[0], measured.watts, strict=True)
-        meter = "estimated" if measured.estimated else measured.meter
+        meter = word(measured.estimated, measured.replay) or measured.meter
         yield f"{meter}, {measured.scope}", [(t, w) for t, w in points if 0 <= t <= window[1] - window[0]]
 
 

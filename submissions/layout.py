@@ -346,7 +346,8 @@ def shown(path: Path, tree: Path) -> str:
 
 def inside(path: Path, tree: Path) -> bool:
     """Whether a path, links followed, lies in the tree: nothing else is ever read."""
-    return path.resolve().is_relative_to(tree.resolve())
+    real, root = os.path.realpath(path), os.path.realpath(tree)
+    return real == root or real.startswith(os.path.join(root, ""))
 
 
 def regular(path: Path, tree: Path) -> bool:

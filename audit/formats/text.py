@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from audit import official
-from audit.audited import ACCEPTS, ORDER, REJECTS, Audited, Folded, Group, counted, grouped, headline
+from audit.audited import ORDER, Audited, Folded, Group, counted, grouped, headline
 from audit.finding import Finding
-from audit.result_rows import shown
+from audit.result_rows import ACCEPTS, REJECTS, shown
 from loadgen_harness.visible import visible
 
 Piece = tuple[str, str]

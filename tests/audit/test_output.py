@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit import catalogue, formats
-from audit.audited import ACCEPTS, REJECTS, SEVERAL, Answer, Audited, grouped, headline
+from audit.audited import SEVERAL, Answer, Audited, grouped, headline
 from audit.finding import Finding, Severity
 from audit.formats import text
-from audit.result_rows import Figures, Quality
+from audit.result_rows import ACCEPTS, REJECTS, Figures, Quality
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07 ]]> </failure> <script> & \u202egnp.exe \ud800 \x00 \u2028 [bold]x[/bold]"
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u202e\ud800-\udfff]")

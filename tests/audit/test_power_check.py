@@ -274,6 +274,12 @@ def test_hostile_values_are_findings(value: object, tmp_path: Path) -> None:
         assert errors(judged(session)), key
 
 
+def test_a_million_faults_are_a_few_findings(tmp_path: Path) -> None:
+    session = draft()
+    session.client["sources"] = {f"{at}.py": "0" * 40 for at in range(100_000)}
+    assert len(judged(session.write(tmp_path / "performance"))) == power_check.MOST
+
+
 def _with(path: Path, key: str, value: object) -> str:
     return json.dumps({**json.loads(path.read_text()), key: value})
 

@@ -1,4 +1,4 @@
-"""Rows of results: official figures in short, accuracy beside its bounds in the target's unit, verdicts of each alone."""
+"""Rows of results: official figures in short, accuracy beside its bounds in its unit, verdicts of each alone."""
 
 from __future__ import annotations
 

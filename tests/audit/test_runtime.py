@@ -13,13 +13,13 @@ from tests.audit import folders
 from tests.audit.folders import ROUND
 
 
-def found(folder: Path, **backend: str) -> list[Finding]:
-    """Findings about run.json's `backend` of an otherwise good run."""
+def found(folder: Path, load: object = None, **backend: str) -> list[Finding]:
+    """Findings about run.json's `backend` and `load` of an otherwise good run."""
     run = folders.own(
         folders.write(folder, folders.performance("Offline")), folders.samples("Offline"), scenario="Offline"
     )
     record = json.loads(run.file("run.json").read_text())
-    run.file("run.json").write_text(json.dumps({**record, "backend": backend}))
+    run.file("run.json").write_text(json.dumps({**record, "backend": backend, "load": load}))
     return list(check(type(run)(run.path), folders.benchmark(), ROUND))
 
 
@@ -54,6 +54,23 @@ def test_what_must_not_be_silent(tmp_path: Path, key: str, text: str, severity: 
         severity,
     )
     assert finding.wanted and finding.clause and finding.fix
+
+
+def test_a_machine_that_was_not_the_runs_own(tmp_path: Path) -> None:
+    (finding,) = found(tmp_path, {"other_cores": 0.6, "cores": 4, "seconds": 5.0})
+    assert (finding.check, finding.key, finding.severity) == ("load", "load.other_cores", Severity.WARNING)
+    assert finding.found == "0.60 of 4 processors (15%) were busy with something else"
+
+
+@pytest.mark.parametrize(
+    "load", [None, {}, [], {"other_cores": 0.4, "cores": 4}, {"other_cores": "4", "cores": 4}, {"other_cores": 4}]
+)
+def test_a_quiet_machine_and_one_that_nobody_looked_at(tmp_path: Path, load: object) -> None:
+    assert found(tmp_path, load) == []
+
+
+def test_a_server_of_the_backend_may_be_what_was_busy(tmp_path: Path) -> None:
+    assert found(tmp_path, {"other_cores": 3, "cores": 4}, url="http://localhost:8000") == []
 
 
 def test_a_server_keeps_its_precision_to_itself(tmp_path: Path) -> None:

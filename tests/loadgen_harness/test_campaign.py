@@ -16,6 +16,7 @@ from loadgen_harness.campaign import Outcome, Policy
 from loadgen_harness.errors import BadInput, RunFailed
 from loadgen_harness.journal import Event
 from loadgen_harness.plan import Plan
+from loadgen_harness.run import Run
 from loadgen_harness.types import TestMode
 from tests.fakes import environment, lgh, names, tiny
 
@@ -91,7 +92,8 @@ def test_failed_runs_are_tried_again(tmp_path: Path) -> None:
     assert all("the device caught fire" in (each / "child.log").read_text() for each in folder.iterdir())
     attempts = [entry for entry in journal.read(tmp_path / "out") if entry["event"] == Event.START]
     assert [entry["attempt"] for entry in attempts] == [1, 2, 3]
-    assert events(tmp_path / "out").count("retry") == 2
+    retries = [entry for entry in journal.read(tmp_path / "out") if entry["event"] == Event.RETRY]
+    assert [entry["kept"] for entry in retries] == ["performance.failed-1", "performance.failed-2"]
     assert sum("is tried again" in remark for remark in remarks) == 2
     assert campaign.count(chosen, tmp_path / "out") == campaign.Count(total=2, done=0, valid=0, failed=1)
 
@@ -124,7 +126,7 @@ def test_invalid_runs_are_tried_again_and_kept(tmp_path: Path) -> None:
     assert second.run is not None
     assert not second.resumed
     assert names(folder) == {"performance", "performance.invalid-1"}
-    assert launch.Run(folder / "performance.invalid-1").meta["started"] == begun
+    assert Run(folder / "performance.invalid-1").meta["started"] == begun
     retry = next(entry for entry in journal.read(tmp_path / "out") if entry["event"] == Event.RETRY)
     assert retry["kept"] == "performance.invalid-1"
     assert retry["why"]
@@ -162,7 +164,7 @@ def test_what_a_killed_campaign_left(tmp_path: Path) -> None:
     assert recovered[1]["said"] == "out of memory"
 
 
-@pytest.mark.parametrize("damage", ["cut", "lost", "other"])
+@pytest.mark.parametrize("damage", ["cut", *(pytest.param(each, marks=pytest.mark.slow) for each in ("lost", "other"))])
 def test_half_a_run_is_never_a_result(tmp_path: Path, damage: str) -> None:
     chosen, output = short(tmp_path), tmp_path / "out"
     [made] = carried_out(chosen, output)
@@ -259,7 +261,7 @@ def test_a_disk_that_is_too_small(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("driver", ["native", "python"])
-@pytest.mark.parametrize("mode", ["PerformanceOnly", "AccuracyOnly"])
+@pytest.mark.parametrize("mode", ["PerformanceOnly", pytest.param("AccuracyOnly", marks=pytest.mark.slow)])
 def test_a_disk_that_fills_up(tmp_path: Path, driver: str, mode: str) -> None:
     """From the beginning of the run on: LoadGen's own logs break off without a word from LoadGen."""
     with disk(tmp_path / "disk", 2) as place:

@@ -88,9 +88,9 @@ def test_one_campaign_at_a_time(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(BadInput, match=r"cannot write .*: Not a directory; choose another --output"):
-        with journal.opened(tmp_path / "file" / "out", ""):
-            pass
+    said = r"cannot write .*: Not a directory; choose another --output"
+    with pytest.raises(BadInput, match=said), journal.opened(tmp_path / "file" / "out", ""):
+        pass
 
 
 def test_a_full_disk_is_a_sentence() -> None:

@@ -40,7 +40,7 @@ def test_own_children_are_not_others() -> None:
 
 def test_others_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same child, taken for somebody else's."""
-    monkeypatch.setattr(others, "_family", lambda: [])
+    monkeypatch.setattr(others, "_family", list)
     found = seen(lambda: subprocess.run([sys.executable, "-c", SPIN.format(BUSY_S)], check=True))
     assert found["other_cores"] > 0.5
 

@@ -150,6 +150,18 @@ def test_a_try_out_is_called_one(
     assert "this session is a try-out" in said.err and "power-simulated" not in said.out
 
 
+def test_a_try_out_hides_no_other_fault(
+    official: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def change(made: Draft) -> None:
+        simulated(made)
+        made.say("SR,A", "Error: refused")
+
+    ended(official, monkeypatch, change)
+    assert called(official, "--simulate", "--output", str(official.parent / "out"), *WORKLOAD) == 1
+    assert "Error: refused" in capsys.readouterr().out
+
+
 def test_a_session_that_is_not_in_order_has_its_remedies(
     official: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

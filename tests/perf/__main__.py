@@ -17,13 +17,25 @@ from loadgen_harness.errors import SuiteError
 from loadgen_harness.native import presence
 from tests.perf import compile as compiling
 from tests.perf import plot, report
-from tests.perf.parts import busy, ceiling, client, generation, latency, memory, models, offline, reader, runtimes
+from tests.perf.parts import (
+    busy,
+    ceiling,
+    client,
+    generation,
+    latency,
+    memory,
+    models,
+    offline,
+    power,
+    reader,
+    runtimes,
+)
 from tests.perf.ratios import Row
 from tests.perf.session import QUICK, Effort, Part, Session
 from tests.perf.targets import verdicts
 from tests.perf.variants import PLUGIN
 
-MODULES = (offline, latency, ceiling, busy, models, runtimes, memory, client, generation, reader)
+MODULES = (offline, latency, ceiling, busy, models, runtimes, memory, client, generation, reader, power)
 PARTS = {part.name: part for part in (each.PART for each in MODULES)}
 BY_NAME = {"runtimes", "generation"}  # they need frameworks and models that the harness's own figures do not: --only
 MISSED, BROKEN = 1, 2

@@ -24,6 +24,8 @@ PANELS = (  # (part, its cases; none: all of them in one panel), two a line, the
     *(("generation", f"{flight} in flight: {name}") for flight in (1, 4, 16) for name in ("TTFT", "TPOT", "tokens/s")),
     ("reader", "messages and sample sets"),
     ("reader", "an error a line"),
+    ("power", "Server p99 at 1,000 queries/s"),
+    ("power", "Offline"),
 )
 RATIOS = {"models": "Offline with models", "runtimes": "Offline in every runtime"}
 COLOURS = {"C++": "#9aa5b1", "Python binding": "#d98e04", "bridge": "#2463a8"}

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tests.perf.parts import client, generation, reader, runtimes
+from tests.perf.parts import client, generation, power, reader, runtimes
 from tests.perf.ratios import Row
 
 FIGURES = {"median": "median", "ratio": "ratio to {}", "ratio_low": "lower end of the ratio's interval, to {},"}
@@ -38,6 +38,8 @@ class Target:
             return client.BARE
         if self.part == "reader":
             return reader.OFFICIAL
+        if self.part == "power":
+            return power.WITHOUT
         return "the bare loop" if self.part in ("models", "runtimes") else "the C++ queue"
 
 
@@ -70,6 +72,8 @@ TARGETS = (
     Target("client", "64 in flight, paced: added TTFT p50", client.OURS, "median", "≤", 1.0),
     Target("client", "64 in flight, paced: added TPOT p50", client.OURS, "median", "≤", 0.05),
     *(Target("reader", case, reader.OURS, "median", "≥", 300.0) for case in reader.CASES),
+    Target("power", power.SERVER, power.WITH, "ratio", "≤", 1.01),
+    Target("power", power.OFFLINE, power.WITH, "ratio", "≥", 0.99),
     Target("models", "null, 0 us: added time", "bridge", "median", "≤", 0.3),
     # 1 byte of noise a sample: pages of the allocator, the interpreter's own
     Target("memory", "growth beyond LoadGen's and samples.npy", "bridge, inline", "median", "≤", 1.0),

@@ -19,7 +19,7 @@ from tests.perf import __main__ as bench
 from tests.perf import plot, ratios, report, targets, variants
 from tests.perf import variants as v
 from tests.perf.bisection import Search, highest
-from tests.perf.parts import busy, ceiling, client, generation, latency, models, offline, reader, runtimes
+from tests.perf.parts import busy, ceiling, client, generation, latency, models, offline, power, reader, runtimes
 from tests.perf.session import QUICK, Clock, Effort, Part
 from tests.perf.targets import Target, Verdict, verdicts
 from tests.perf.variants import CPP, Probe, Variant
@@ -159,6 +159,7 @@ def test_every_target_names_a_row_that_a_part_makes(monkeypatch: pytest.MonkeyPa
     made |= {found.key for found in generation.compared(1, dict.fromkeys(generation.UNITS, times))}
     made |= {found.key for found in client.compared(64, {client.OURS: {1: 2.0}}, {})}
     made |= {("reader", case, reader.OURS) for case in reader.CASES}
+    made |= {("power", case, power.WITH) for case in power.CASES}
     made |= {found.key for found in client.added(64, [dict.fromkeys(client.ADDED, 1.0)])}
     wanted = {(each.part, each.case, each.variant) for each in targets.TARGETS if each.part != "memory"}
     assert wanted <= made

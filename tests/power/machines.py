@@ -51,10 +51,9 @@ class Machine:
         return {**{key: str(value) for key, value in own.items()}, "PYTHONPATH": path}
 
     def settings(self) -> dict[str, str]:
-        """Everything that could have been changed."""
-        files = [
-            path for root in (self.folder / "sys", self.gpus) for path in sorted(root.rglob("*")) if path.is_file()
-        ]
+        """Everything that could have been changed; what a kill left of the stand-in's own writing is no setting."""
+        found = [path for root in (self.folder / "sys", self.gpus) for path in sorted(root.rglob("*"))]
+        files = [path for path in found if path.is_file() and not path.name.startswith("partial")]
         return {str(path.relative_to(self.folder)): path.read_text().strip() for path in files}
 
 

@@ -92,11 +92,14 @@ def test_a_wall_meter_stands_for_all_of_it(tmp_path: Path) -> None:
 
 def test_a_partial_overlap_counts_the_more_certain_one_alone(tmp_path: Path) -> None:
     run = run_with(
-        tmp_path, hwmon=(plain(200.0), about("board", "gpu/b", "gpu/c")), nvml=(plain(300.0), {**BOARDS, "uncertainty": 0.02})
-    )  # fmt: skip
+        tmp_path,
+        hwmon=(plain(200.0), about("board", "gpu/b", "gpu/c")),
+        nvml=(plain(300.0), {**BOARDS, "uncertainty": 0.02}),
+    )
     energy = total(run)
     assert energy is not None
-    assert (energy.meter, energy.joules) == ("nvml", pytest.approx(600))
+    assert energy.meter == "nvml"
+    assert energy.joules == pytest.approx(600)
 
 
 def test_a_faulty_meter_is_no_addend_and_an_estimate_is_no_sum(tmp_path: Path) -> None:
@@ -136,7 +139,7 @@ def test_spl_holds_the_sum_at_the_slowest_pace(tmp_path: Path) -> None:
 
 def test_spl_keeps_the_energy_of_a_changing_load(tmp_path: Path) -> None:
     samples = [s._replace(watts=10.0 + 10 * i, joules=None) for i, s in enumerate(steady())]
-    run = run_with(tmp_path, hwmon=(samples, about("node", "node")))
+    run = run_with(tmp_path, hwmon=(samples, about("node", "node", averaging_s=0.0)))
     assert spl.write(tmp_path / "power")
     lines = read(tmp_path / "power" / "spl.txt").samples
     inside = [line.watts for line in lines if BEGIN < line.utc_s <= END + 0.01]
@@ -151,5 +154,10 @@ def test_spl_of_a_crashed_run_is_made_from_what_is_there(tmp_path: Path) -> None
     log.write_text(log.read_text()[:-9])
     assert spl.write(tmp_path / "power")
     assert read(tmp_path / "power" / "spl.txt").mark == "lgh-estimated-estimate"
-    empty = write_power(tmp_path / "empty", [], "nvml", BOARDS)
-    assert not spl.write(empty / "power")
+
+
+def test_spl_of_nothing_usable_is_not_made(tmp_path: Path) -> None:
+    far = [*plain(20.0), Sample(10**10, BEGIN + 1e9, 20.0)]  # somebody set the clock
+    unknown = [Sample(0, BEGIN, float("nan"))] * 2
+    for name, samples in (("empty", []), ("one", plain(20.0)[:1]), ("nan", unknown), ("far", far)):
+        assert not spl.write(write_power(tmp_path / name, samples, "nvml", BOARDS) / "power"), name

@@ -1,4 +1,4 @@
-"""Faults that are told from the samples: sensors that stand still, clocks that move, time zones, what held a device back."""
+"""Faults told from the samples: sensors that stand still, clocks that move, time zones, what held a device back."""
 
 from __future__ import annotations
 
@@ -102,7 +102,9 @@ def analyzer(folder: Path, zone_s: float = 0.0, more: str = "", length: float = 
     """A run with the log of somebody's analyzer, its stamps off by a time zone."""
     rng = np.random.default_rng(3)
     times = BEGIN - 5 + np.arange(length + 10)
-    samples = [Sample(0, t + zone_s, 100 + w) for t, w in zip(times.tolist(), rng.normal(0, 1, len(times)), strict=True)]
+    samples = [
+        Sample(0, t + zone_s, 100 + w) for t, w in zip(times.tolist(), rng.normal(0, 1, len(times)), strict=True)
+    ]
     write_log(folder, end=BEGIN + length)
     text = "".join(spl_line(s, "").replace("lgh-", "2026-11-22_testing") + more + "\n" for s in samples)
     (folder / "spl.txt").write_text(text)
@@ -158,7 +160,7 @@ def test_throttling_is_said_and_forbids_nothing(tmp_path: Path) -> None:
     assert "gpu/1: hot; very (meter) for 1.0 s, 50% of LoadGen's window" in found(run)
     path = tmp_path / "power" / events.FILE
     path.write_text(path.read_text() + "what,is,this\n")
-    assert "line 5 is no event" in found(run)
+    assert "line 6 is no event" in found(run)
     log.note("other", ["too late"], 0, BEGIN + 2.5)
     assert "too late" not in found(run)
 

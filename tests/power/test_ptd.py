@@ -195,7 +195,7 @@ def test_the_meter_reads_a_running_measurement_and_leaves_it_alone(
         reader = PtdMeter()
         assert (reader.scope, reader.parts, reader.estimated) == ("wall", ("wall",), True)
         assert 0.01 < reader.uncertainty < 0.02  # a range of 10 A for half an ampere
-        seen = []
+        seen: list[float] = []
         while len(seen) < 20:
             time.sleep(0.01)
             seen.append(reader.watts())

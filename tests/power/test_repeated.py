@@ -67,9 +67,7 @@ def test_the_mean_of_three_runs(tmp_path: Path) -> None:
         ({}, {"effective_scenario": "Offline"}, "LoadGen's scenario"),
     ],
 )
-def test_mixed_runs_are_refused(
-    changes: dict[str, str], log: dict[str, str], key: str, tmp_path: Path
-) -> None:
+def test_mixed_runs_are_refused(changes: dict[str, str], log: dict[str, str], key: str, tmp_path: Path) -> None:
     one = measured.run(tmp_path / "one", {"nvml": 50.0}, spec=SPEC)
     two = measured.run(tmp_path / "two", {"nvml": 50.0}, spec={**SPEC, **changes}, **log)
     with pytest.raises(BadInput, match=f"two is no repetition of .*one: {key} is"):

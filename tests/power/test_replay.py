@@ -72,7 +72,7 @@ def test_an_analyzers_log_plays_too_and_ends_with_a_sentence(tmp_path: Path, mon
     meter = ReplayMeter()
     assert 50 <= meter.watts() < 52
     time.sleep(0.25)
-    with pytest.raises(MeterFailed, match="ended after 0.2 s"):
+    with pytest.raises(MeterFailed, match=r"ended after 0\.2 s"):
         meter.watts()
     with pytest.raises(MeterFailed, match="ended"):
         meter.conditions()
@@ -82,7 +82,11 @@ def test_what_cannot_be_played_is_one_sentence(tmp_path: Path, monkeypatch: pyte
     monkeypatch.delenv("LGH_REPLAY", raising=False)
     with pytest.raises(BadInput, match="set LGH_REPLAY"):
         load("replay")
-    for text, wanted in (("what is this\n", "no sample"), ("1,2.0,3.0,\n", "no two readable"), ("1,2,nan,\n2,3,4,\n", "no two")):
+    for text, wanted in (
+        ("what is this\n", "no sample"),
+        ("1,2.0,3.0,\n", "no two readable"),
+        ("1,2,nan,\n2,3,4,\n", "no two"),
+    ):
         (tmp_path / "a.csv").write_text(text)
         monkeypatch.setenv("LGH_REPLAY", str(tmp_path / "a.csv"))
         assert wanted in ReplayMeter.available()

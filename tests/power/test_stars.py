@@ -112,7 +112,7 @@ def test_refused_files(tmp_path: Path) -> None:
     path = tmp_path / "set.toml"
     for text in ("=", 'name = "x"', 'name = "x"\n[[entry]]\nname = "a"\nruns = "b"', "entry = 3\nname = 2"):
         path.write_text(text)
-        with pytest.raises(BadInput, match="is not TOML|is no set"):
+        with pytest.raises(BadInput, match=r"is not TOML|is no set"):
             read(path)
 
 

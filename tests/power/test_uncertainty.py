@@ -1,6 +1,6 @@
 """The stated interval holds the truth in 95 % of trials, and is not twice as wide as it must be: seeded Monte Carlo.
 
-Each trial makes a curve, meters it (gain, resolution, lag, random sampling times, clocks off by a little), cuts LoadGen's
+Each trial makes a curve, meters it (gain, resolution, lag, random sampling times, clocks that differ), cuts LoadGen's
 window with rounded stamps and asks for the half-width. The least possible half-width is that of an interval around the
 same estimate that holds 95 % of the errors of one known signal: it takes knowledge of the signal that a meter lacks.
 """
@@ -33,12 +33,12 @@ def constant(rng: np.random.Generator, t: np.ndarray, length: float) -> np.ndarr
 
 def square(rng: np.random.Generator, t: np.ndarray, length: float) -> np.ndarray:
     """Batches that a sampler can follow."""
-    return np.where(((t / 1.7137 + rng.uniform()) % 1) < 0.45, 150.0, 50.0)
+    return switched((t / 1.7137 + rng.uniform()) % 1 < 0.45, 150.0, 50.0)
 
 
 def quick(rng: np.random.Generator, t: np.ndarray, length: float) -> np.ndarray:
     """Batches that no sampler can follow."""
-    return np.where(((t / 0.037 + rng.uniform()) % 1) < 0.45, 150.0, 50.0)
+    return switched((t / 0.037 + rng.uniform()) % 1 < 0.45, 150.0, 50.0)
 
 
 def ramp(rng: np.random.Generator, t: np.ndarray, length: float) -> np.ndarray:
@@ -66,12 +66,17 @@ def bursts(rng: np.random.Generator, t: np.ndarray, length: float) -> np.ndarray
 
 def load(rng: np.random.Generator, t: np.ndarray, length: float) -> np.ndarray:
     """What a run looks like: the power jumps with LoadGen's first query and falls with its last."""
-    return np.where((t >= 0) & (t <= length), 150.0, 40.0) + held(rng.normal(0, 2, len(t)), t, 0.04)
+    return np.asarray(switched((t >= 0) & (t <= length), 150.0, 40.0) + held(rng.normal(0, 2, len(t)), t, 0.04))
+
+
+def switched(on: np.ndarray, high: float, low: float) -> np.ndarray:
+    """Two levels."""
+    return np.asarray(np.where(on, high, low), dtype=float)
 
 
 def held(values: np.ndarray, t: np.ndarray, seconds: float) -> np.ndarray:
     """The same values, each kept for so long."""
-    return values[((t - t[0]) // seconds).astype(int)]
+    return np.asarray(values[((t - t[0]) // seconds).astype(int)])
 
 
 SIGNALS: tuple[Curve, ...] = (constant, square, quick, ramp, noise, walk, bursts, load)
@@ -115,11 +120,11 @@ def trial(rng: np.random.Generator, curve: Curve, kind: Kind, gain: float) -> tu
     power = curve(rng, t, length)
     edges, energy = np.append(t, t[-1] + kind.fine_s), np.concatenate(([0.0], np.cumsum(power) * kind.fine_s))
 
-    def true(when: np.ndarray | float) -> np.ndarray:
-        return np.interp(when, edges, energy)
+    def true(when: np.ndarray) -> np.ndarray:
+        return np.asarray(np.interp(when, edges, energy))
 
     begin, end = 0.0, round(length, 3)
-    joules = float(true(end + rng.uniform(-0.0005, 0.0005)) - true(begin + rng.uniform(-0.0005, 0.0005)))
+    joules = float(np.diff(true(np.array([begin, end]) + rng.uniform(-0.0005, 0.0005, 2)))[0])
     times, factor = stamps(rng, kind, length), 1 + rng.normal(0, gain / 1.96)
     step = kind.resolution
     counts = np.floor(true(times) * factor / step) * step
@@ -176,7 +181,7 @@ def test_intervals_hold_the_truth_and_are_not_too_wide(gain: float) -> None:
 
 @pytest.mark.parametrize("name", [name for name in KINDS if name != "analyzer"])
 def test_a_perfect_gain_leaves_what_sampling_costs(name: str) -> None:
-    """Where nothing but sampling, edges and resolution errs: still no interval that misses, for what readings can show."""
+    """Where nothing but sampling, edges and resolution errs: for what readings can show, no interval misses."""
     for curve in (constant, noise, walk, load):
         errors, halves, _ = trials(name, curve, 1e-6).T
         assert np.mean(np.abs(errors) <= halves) >= 0.88, curve
@@ -223,7 +228,9 @@ READINGS = st.lists(st.floats(1, 500), min_size=31, max_size=31)
 def test_adjacent_windows_add_up_in_any_order(watts: list[float], counting: bool, averaging_s: float, random) -> None:  # type: ignore[no-untyped-def]
     """Also with repeated stamps; the half-width depends on the order no more than the joules do."""
     counts = np.cumsum(watts).tolist()
-    samples = [Sample(0, i / 10, w, c if counting else None) for i, (w, c) in enumerate(zip(watts, counts, strict=True))]
+    samples = [
+        Sample(0, i / 10, w, c if counting else None) for i, (w, c) in enumerate(zip(watts, counts, strict=True))
+    ]
     about = {"meter": "m", "file": "f", "scope": "board", "uncertainty": 0.02, "estimated": False, "interval_s": 0.1}
     plain = Measurement(**about, averaging_s=averaging_s, samples=tuple(samples))  # type: ignore[arg-type]
     whole = joules_in(plain, 0.33, 2.5)

@@ -27,6 +27,7 @@ from tests.power.restless import VALUES
 LIMIT_S = 30.0
 START_S = 0.9  # the program and its watchdog start in about half of this
 TURNING_S = 0.1
+AGAIN_S = 10.0
 
 
 @pytest.fixture
@@ -75,10 +76,10 @@ def is_forgotten(machine: Machine) -> bool:
     return not (machine.state / STATE).exists()
 
 
-def killed(folder: Path, after_s: float, number: int) -> tuple[bool, bool]:
+def killed(folder: Path, after_s: float, number: int) -> tuple[bool, set[tuple[str, str]]]:
     """Kill the program so long after its start, below 0 after its first change.
 
-    Returns whether settings had changed by then, and whether all were restored.
+    Returns whether settings had changed by then, and those that were not restored.
     """
     machine = Machine(folder)
     before = machine.settings()
@@ -90,9 +91,13 @@ def killed(folder: Path, after_s: float, number: int) -> tuple[bool, bool]:
         changed = machine.settings() != before
         os.kill(process.pid, number)
         os.kill(process.pid, signal.SIGCONT)
-        process.communicate(timeout=LIMIT_S)
+        try:
+            process.communicate(timeout=AGAIN_S)
+        except subprocess.TimeoutExpired:  # Python drops a Ctrl-C that meets certain callbacks of its imports
+            process.kill()
+            process.communicate(timeout=LIMIT_S)
     await_unlocked(machine)
-    return changed, machine.settings() == before
+    return changed, set(machine.settings().items()) ^ set(before.items())
 
 
 def kill_often(folder: Path, count: int, seed: int) -> int:
@@ -103,7 +108,8 @@ def kill_often(folder: Path, count: int, seed: int) -> int:
     plans = [(folder / str(n), moment, draw.choice(signals)) for n, moment in enumerate(moments)]
     with ThreadPoolExecutor(4) as pool:
         ends = list(pool.map(lambda plan: killed(*plan), plans))
-    assert [plan for plan, (_, restored) in zip(plans, ends, strict=True) if not restored] == []
+    wrong = [(plan, left) for plan, (_, left) in zip(plans, ends, strict=True) if left]
+    assert not wrong, wrong
     return sum(changed for changed, _ in ends)
 
 

@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from audit.finding import Finding, Severity
 from audit.official import row_of
-from loadgen_harness import rounds
+from loadgen_harness import rounds, run
+from loadgen_harness.inside import Damaged, Folder
+from loadgen_harness.log_record import Log
 from submissions.check import check
 from tests.submissions.differential import writable
 from tests.submissions.faults import ALLOWED, FAULTS
 from tests.submissions.mutations import copied
+
+
+@pytest.fixture(scope="module", autouse=True)
+def logs_read_once() -> Iterator[None]:
+    """Files that a fault leaves alone are links to the golden ones: each log is parsed once for all copies."""
+    read, known = run._read_log, dict[tuple[int, ...], Log]()
+
+    def remembered(folder: Folder) -> Log:
+        try:
+            status = os.stat(folder.real(run.DETAIL))
+        except Damaged:
+            return read(folder)
+        key = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+        if key not in known:
+            known[key] = read(folder)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "_read_log", remembered)
+        yield
 
 
 @pytest.fixture(scope="module")
