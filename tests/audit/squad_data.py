@@ -46,6 +46,12 @@ def make(folder: Path, paragraphs: int = 4, seed: int = 11) -> tuple[Run, int]:
     return logs.write(folder / "run", [responses[place] for place in order]), len(responses)
 
 
+def turned(run: Run, folder: Path) -> Run:
+    """The same logits with all starts before all ends, as a log in another folder."""
+    rows = ((each.qsl_idx, np.frombuffer(each.data, "<f4").reshape(-1, 2)) for each in run.response_entries)
+    return logs.write(folder, [(index, each.T.tobytes()) for index, each in rows])
+
+
 def _paragraph(random: np.random.Generator, number: int) -> dict[str, object]:
     words = random.choice(WORDS, 60 + 200 * (number % 3)).tolist()
     questions = []

@@ -62,45 +62,6 @@ class TestText:
         assert text.plain([GOOD]).splitlines()[0] == "PASS  tree: 1 note in 1 of the 2 results audited"
         assert headline(audited()) == "PASS  tree: nothing to object to in 2 results"
 
-    def test_findings_that_belong_to_no_result_say_so(self) -> None:
-        first = text.plain([audited(finding(file="run.sh"))]).splitlines()[0]
-        assert first.endswith("1 error, none of them in one of the 2 results audited")
-
-    def test_a_row_for_each_result(self) -> None:
-        figures = {"closed/Acme/r": Figures(1.5, "Latency (ms)", accuracy=(Quality("acc", 75.0, ">= 76"),))}
-        lines = text.plain([audited(finding(), figures=figures)]).splitlines()
-        assert [re.split(r" {2,}", line.strip()) for line in lines[3:6]] == [
-            ["system", "benchmark", "scenario", "result", "accuracy", "rules", "official checker"],
-            ["closed", "Acme", "r", "1.5 ms", "acc 75 (>= 76)", "rejects", "accepts"],
-            ["closed", "Acme", "s", "–", "–", "accepts", "accepts"],
-        ]
-
-    def test_what_follows_from_a_cut_log_stands_beneath_its_cause(self) -> None:
-        log = "closed/Acme/r/mlperf_log_detail.txt"
-        cut = [
-            finding("readable", log, key="damaged", found="line 61: not a LoadGen record"),
-            finding("validity", log, key="result_validity", found="missing: LoadGen wrote no result"),
-            finding("duration", log, key="power_end", found="0.000 s"),
-            finding("seeds", log, found="7"),
-        ]
-        (group,) = grouped(audited(*cut))
-        assert [folded.finding.check for folded in group.findings] == ["readable", "seeds"]
-        block = text.plain([audited(*cut)])
-        assert "from this follow 2 more: validity result_validity, duration power_end" in block
-        assert "4 errors" in block.splitlines()[0]
-
-    def test_keys_that_lack_alike_stand_together(self) -> None:
-        keys = [finding(key=key, wanted=f"{key}!", line=line) for line, key in enumerate("abc", start=1)]
-        (group,) = grouped(audited(*keys))
-        (folded,) = group.findings
-        assert (folded.keys, folded.count, folded.files) == (("a", "b", "c"), 3, ("closed/Acme/r/log.txt",))
-        assert "error  seeds  a, b, c  ×3" in text.plain([audited(*keys)])
-        assert "wanted  a!, b!, c!" in text.plain([audited(*keys)])
-
-    def test_equal_findings_of_several_results_say_of_how_many(self) -> None:
-        block = text.plain([audited(finding(), finding(file="closed/Acme/s/log.txt"))])
-        assert "×2, the same in 2 results" in block
-
     def test_of_several_paths_the_first_line_counts(self) -> None:
         assert text.plain([BAD, GOOD]).splitlines()[0] == "FAIL  1 of 2 audited"
         assert text.plain([GOOD, GOOD]).splitlines()[0] == "PASS  all 2 audited"
@@ -147,6 +108,47 @@ class TestText:
     def test_a_long_value_is_cut(self) -> None:
         block = text.plain([audited(finding(found="x" * 10_000))])
         assert "(10000 characters)" in block and len(block) < 2_000
+
+
+class TestTextOfResults:
+    def test_findings_that_belong_to_no_result_say_so(self) -> None:
+        first = text.plain([audited(finding(file="run.sh"))]).splitlines()[0]
+        assert first.endswith("1 error, none of them in one of the 2 results audited")
+
+    def test_a_row_for_each_result(self) -> None:
+        figures = {"closed/Acme/r": Figures(1.5, "Latency (ms)", accuracy=(Quality("acc", 75.0, ">= 76"),))}
+        lines = text.plain([audited(finding(), figures=figures)]).splitlines()
+        assert [re.split(r" {2,}", line.strip()) for line in lines[3:6]] == [
+            ["system", "benchmark", "scenario", "result", "accuracy", "rules", "official checker"],
+            ["closed", "Acme", "r", "1.5 ms", "acc 75 (>= 76)", "rejects", "accepts"],
+            ["closed", "Acme", "s", "–", "–", "accepts", "accepts"],
+        ]
+
+    def test_what_follows_from_a_cut_log_stands_beneath_its_cause(self) -> None:
+        log = "closed/Acme/r/mlperf_log_detail.txt"
+        cut = [
+            finding("readable", log, key="damaged", found="line 61: not a LoadGen record"),
+            finding("validity", log, key="result_validity", found="missing: LoadGen wrote no result"),
+            finding("duration", log, key="power_end", found="0.000 s"),
+            finding("seeds", log, found="7"),
+        ]
+        (group,) = grouped(audited(*cut))
+        assert [folded.finding.check for folded in group.findings] == ["readable", "seeds"]
+        block = text.plain([audited(*cut)])
+        assert "from this follow 2 more: validity result_validity, duration power_end" in block
+        assert "4 errors" in block.splitlines()[0]
+
+    def test_keys_that_lack_alike_stand_together(self) -> None:
+        keys = [finding(key=key, wanted=f"{key}!", line=line) for line, key in enumerate("abc", start=1)]
+        (group,) = grouped(audited(*keys))
+        (folded,) = group.findings
+        assert (folded.keys, folded.count, folded.files) == (("a", "b", "c"), 3, ("closed/Acme/r/log.txt",))
+        assert "error  seeds  a, b, c  ×3" in text.plain([audited(*keys)])
+        assert "wanted  a!, b!, c!" in text.plain([audited(*keys)])
+
+    def test_equal_findings_of_several_results_say_of_how_many(self) -> None:
+        block = text.plain([audited(finding(), finding(file="closed/Acme/s/log.txt"))])
+        assert "×2, the same in 2 results" in block
 
 
 class TestJson:

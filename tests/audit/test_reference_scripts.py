@@ -51,13 +51,16 @@ def test_boxes(tmp_path: Path, name: str, folder: str) -> None:
     assert text == printed.splitlines()[-1] + "\n"
 
 
-def test_squad(tmp_path: Path) -> None:
+@pytest.mark.parametrize("transposed", [False, True], ids=["tokens first", "transposed"])
+def test_squad(tmp_path: Path, transposed: bool) -> None:
     path = reference.script("language/bert/accuracy-squad.py", "tokenizers", "transformers", "six")
     base = path.parent / "DeepLearningExamples/TensorFlow/LanguageModeling/BERT"
     if not (base / "tokenization.py").is_file():
         pytest.skip("the checkout lacks its submodule DeepLearningExamples")
     run, features = squad_data.make(tmp_path)
+    run = squad_data.turned(run, tmp_path / "turned") if transposed else run
     arguments = [
+        *(["--output_transposed"] if transposed else []),
         "--vocab_file",
         tmp_path / "vocab.txt",
         "--val_data",

@@ -10,21 +10,14 @@ import pytest
 from audit.metrics import squad
 from benchmarks._metrics import spans
 from loadgen_harness.errors import BadInput
-from loadgen_harness.run import Run
 from tests.audit import logs, squad_data
-
-
-def turned(run: Run, folder: Path) -> Run:
-    """The same logits with all starts before all ends."""
-    rows = ((each.qsl_idx, np.frombuffer(each.data, "<f4").reshape(-1, 2)) for each in run.response_entries)
-    return logs.write(folder, [(index, each.T.tobytes()) for index, each in rows])
 
 
 @pytest.mark.parametrize("seed", [11, 12, 13])
 def test_transposed_logits_are_told_by_their_spans(tmp_path: Path, seed: int) -> None:
     run, _ = squad_data.make(tmp_path, paragraphs=8, seed=seed)
     straight = squad.score(run, tmp_path)
-    assert straight == squad.score(turned(run, tmp_path / "turned"), tmp_path)
+    assert straight == squad.score(squad_data.turned(run, tmp_path / "turned"), tmp_path)
     assert straight[1].metric == "F1" and straight[1].value > 50
 
 
