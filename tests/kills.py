@@ -56,8 +56,8 @@ class Kills:
 def begin(folder: Path) -> subprocess.Popen[bytes]:
     """The campaign of a folder, in a process group of its own."""
     command = lgh("campaign", str(folder / "plan.toml"), "--output", str(folder / "out"))
-    out = (folder / "out.txt").open("ab")
-    return subprocess.Popen(command, env=environment(), start_new_session=True, stdout=out, stderr=out)
+    with (folder / "out.txt").open("ab") as out:
+        return subprocess.Popen(command, env=environment(), start_new_session=True, stdout=out, stderr=out)
 
 
 def runs(folder: Path) -> dict[str, dict[str, object]]:

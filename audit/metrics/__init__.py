@@ -100,7 +100,7 @@ def answered(log: Path) -> int:
 def _name(benchmark: str) -> str:
     name = ALIASES.get(benchmark, benchmark)
     if name not in KNOWN and name not in REFUSED:
-        raise UnknownName("official benchmark", benchmark, [*KNOWN, *REFUSED])
+        raise UnknownName("official benchmark", benchmark, {*KNOWN, *REFUSED, *ALIASES})
     return name
 
 
