@@ -17,6 +17,7 @@ EXTRAS = {
     "onnxruntime": ["onnxruntime>=1.31"],
     "llamacpp": ["xllamacpp>=2026.10"],
     "nvml": ["nvidia-ml-py>=13.615"],
+    "amdsmi": ["amdsmi>=7.0"],  # of the same version as the machine's ROCm
     "carbon": ["codecarbon>=3.3"],  # its table of grid intensities by country
     "label": ["resvg-py>=0.5"],  # energy labels as PNG
     "endpoints": ["pyyaml>=6.0"],  # result folders of MLPerf Endpoints
@@ -123,7 +124,7 @@ setup(
     packages=find_packages(include=[pattern for name in PACKAGES for pattern in (name, f"{name}.*")]),
     package_data={
         "loadgen_harness": ["plans/*.toml", "native/loadgen.sha256", "native/src/*"],
-        "audit": ["rounds/*.toml", "releases/*.toml"],
+        "audit": ["*.toml", "rounds/*.toml", "releases/*.toml"],
         "benchmarks": [f"**/*.{kind}" for kind in ("onnx", "json", "jsonl", "toml", "txt", "md", "npz")],
         "submissions": ["templates/*"],
     },

@@ -12,7 +12,7 @@ from typing import NoReturn
 from absl import app, flags, logging
 from absl.flags import argparse_flags
 
-from loadgen_harness import cli_audit, cli_power, cli_run, rounds
+from loadgen_harness import cli_audit, cli_power, cli_road, cli_run, rounds
 from loadgen_harness.cli_audit import add_verb as _verb
 from loadgen_harness.errors import BadInput, SuiteError, UnknownName
 
@@ -152,6 +152,8 @@ def build() -> argparse.ArgumentParser:
         _doctor,
         _system,
         _run,
+        _plan,
+        _preflight,
         _campaign,
         _matrix,
         _tax,
@@ -195,6 +197,15 @@ def _run(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         help="run it N times (alone: 10), OUTPUT/run-01 and on; the same command resumes",
     )  # fmt: skip
     cli_run.arguments(parser)
+
+
+def _plan(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    cli_road.plan(_verb(verbs, "plan", "planning.plan_", "Every run that a round's rules demand, its time and needs."))
+
+
+def _preflight(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    text = "What would spoil a plan's runs, found in seconds: settings, data, files, clocks, disk, system description."
+    cli_road.preflight(_verb(verbs, "preflight", "preflight.preflight_", text))
 
 
 def _campaign(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
@@ -287,10 +298,12 @@ def _submit(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
 
 
 def _report(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
-    parser = _verb(verbs, "report", "road.report", "One self-contained HTML page and a Markdown file of a campaign.")
-    parser.add_argument("plan", type=Path)
-    parser.add_argument("--campaign", type=Path, required=True)
-    parser.add_argument("--output", type=Path, help="folder of the report (default: the campaign's)")
+    text = "One self-contained HTML page of a campaign or of run folders, with Markdown, CSV and JSON."
+    parser = _verb(verbs, "report", "road.report", text)
+    text = "run folders, or folders above them; with --campaign the plan's file"
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN|PLAN", help=text)
+    parser.add_argument("--campaign", type=Path, help="folder of the plan's campaign")
+    parser.add_argument("--output", type=Path, help="folder of the report (default: the campaign's, the first RUN)")
     cli_power.factors(parser)
 
 

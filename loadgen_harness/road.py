@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.finding import Finding, errors
-from loadgen_harness import assess, campaign, console, energetics, plan, rounds, taxes, verbs
+from loadgen_harness import assess, campaign, console, energetics, plan, reports, rounds, taxes, verbs
 from loadgen_harness.assess import Assessment
 from loadgen_harness.campaign import Outcome, Policy
 from loadgen_harness.errors import BadInput
@@ -24,6 +24,8 @@ from loadgen_harness.types import Target
 from power.surroundings import NONE_GIVEN, Surroundings
 from submissions import check as checks
 from submissions import generate, truncate
+from submissions.record import RunResult
+from submissions.report import ENDINGS
 from submissions.report import report as write_report
 from submissions.system import REQUIRED, of_machine
 
@@ -239,10 +241,17 @@ def submit(args: argparse.Namespace) -> int:
 
 
 def report(args: argparse.Namespace) -> int:
-    """The report of a campaign so far."""
-    chosen = plan.read(args.plan, args.round)
-    outcomes = finished(chosen, args.campaign)
+    """The report of a campaign so far, or of run folders."""
     around = energetics.surroundings_of(args)
+    if args.campaign is None:
+        runs = reports.runs_in(args.runs)
+        folder = args.output or args.runs[0]
+        console.say(f"wrote {write_all(runs, reports.results(runs), folder, around, campaign=False)}")
+        return verbs.OK
+    if len(args.runs) != 1:
+        raise BadInput("--campaign takes one plan: name the plan's file alone before it.")
+    chosen = plan.read(args.runs[0], args.round)
+    outcomes = finished(chosen, args.campaign)
     page = build_report(outcomes, assess.assess(outcomes), args.output or args.campaign, around)
     console.say(f"wrote {page}")
     return verbs.OK
@@ -306,9 +315,21 @@ def submission_meta(
 def build_report(
     outcomes: Sequence[Outcome], assessments: Sequence[Assessment], folder: Path, around: Surroundings = NONE_GIVEN
 ) -> Path:
-    """Write report.html and its Markdown twin, anew where they are there; returns the page's path."""
-    page = folder / "report.html"
-    for path in (page, page.with_suffix(".md")):
-        path.unlink(missing_ok=True)
+    """The report of a campaign, anew where it is there; returns the page's path."""
     runs = [outcome.run for outcome in outcomes if outcome.run]
-    return write_report(runs, [each.result for each in assessments], page, around)
+    return write_all(runs, [each.result for each in assessments], folder, around)
+
+
+def write_all(
+    runs: Sequence[Run],
+    results: Sequence[RunResult],
+    folder: Path,
+    around: Surroundings = NONE_GIVEN,
+    *,
+    campaign: bool = True,
+) -> Path:
+    """Write report.html, .md, .json and .csv, anew where they are there; returns the page's path."""
+    page = folder / "report.html"
+    for ending in ENDINGS:
+        page.with_suffix(ending).unlink(missing_ok=True)
+    return write_report(runs, results, page, around, campaign=campaign)

@@ -64,9 +64,9 @@ def doctor(args: argparse.Namespace) -> int:
     """What works here and what would be needed for the rest."""
     rows = [("LoadGen", *_package("mlperf_loadgen", "mlcommons-loadgen==6.0.17")), ("native bridge", *_bridge())]
     rows += [(f"backend {name}", *_loads(registry.BACKENDS, name)) for name in registry.names(registry.BACKENDS)]
-    rows += [(f"meter {name}", *_meter(name)) for name in registry.names(registry.METERS)]
     rows += [("assets", "ok", _asset_line()), ("disk", *_disk()), ("governor", *_governor())]
     console.table(f"loadgen-harness {__version__}", ("part", "state", "what to know"), rows)
+    console.table("Power meters", METER_COLUMNS, [_meter(name) for name in registry.names(registry.METERS)])
     return OK if rows[0][1] == "ok" else FOUND
 
 
@@ -91,12 +91,36 @@ def _loads(kind: registry.Kind, name: str) -> tuple[str, str]:
     return ("missing", f"run `pip install {lacking}`") if lacking else ("ok", registry.summary(kind, name))
 
 
-def _meter(name: str) -> tuple[str, str]:
+METER_COLUMNS = ("meter", "state", "scope", "every>", "step>", "±>", "what to know")
+
+
+def _meter(name: str) -> tuple[str, ...]:
+    """A row of METER_COLUMNS: of an open meter where it works here, else of its class and with what it needs."""
+    meter: Any = None
     try:
-        reason = registry.load(registry.METERS, name).available()
+        meter = registry.load(registry.METERS, name)
+        about = meter.available()
+        if not about:
+            meter = meter()
+            about = meter.describe().get("source", "")
+            state = "estimate" if meter.estimated else "ok"
+            meter.close()
+        else:
+            state = "absent"
     except SuiteError as error:
-        reason = str(error)
-    return ("absent", reason) if reason else ("ok", "")
+        state, about = "absent", str(error)
+    if not hasattr(meter, "resolution"):  # not installed, or known only once it is open, as a replayed log's
+        return name, state, "", "", "", "", about
+    step = _step(meter.resolution, "J" if meter.counting else "W")
+    return name, state, meter.scope, f"{meter.interval_s:g} s", step, f"{meter.uncertainty:.0%}", about
+
+
+def _step(value: float, unit: str) -> str:
+    """A meter's resolution, such as 61 µJ."""
+    for size, prefix in ((1.0, ""), (1e-3, "m"), (1e-6, "µ")):
+        if value >= size:
+            return f"{value / size:.2g} {prefix}{unit}"
+    return "not told"
 
 
 def _asset_line() -> str:

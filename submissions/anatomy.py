@@ -39,20 +39,20 @@ def spans(run: Run) -> Iterator[tuple[str, str, str]]:
     table = told(run)
     if table is None:
         return
-    found, unseen = anatomy(table), _unseen(table)
+    found, hidden = anatomy(table), unseen(table)
     for name, field, _ in SPANS:
         mean, p99 = getattr(found, field)
         told_p99 = duration(p99) if len(table) * (1 - SLOWEST) >= 1 - 1e-9 else NONE
-        yield (name, NONE, NONE) if field in unseen else (name, duration(mean), told_p99)
+        yield (name, NONE, NONE) if field in hidden else (name, duration(mean), told_p99)
 
 
-def _unseen(table: np.ndarray) -> set[str]:
+def unseen(table: np.ndarray) -> set[str]:
     """Spans of which the record knows nothing: the Python driver's schedule, the completion before format 2."""
-    unseen = {"schedule_ns"} if not (table["scheduled"] > 0).any() else set()
-    return unseen | ({"completion_ns"} if (table["computed"] == table["done"]).all() else set())
+    hidden = {"schedule_ns"} if not (table["scheduled"] > 0).any() else set()
+    return hidden | ({"completion_ns"} if (table["computed"] == table["done"]).all() else set())
 
 
-def drawings(run: Run) -> Iterator[tuple[str, str]]:
+def drawings(run: Run, grain: plots.Grain = plots.FINE) -> Iterator[tuple[str, str]]:
     """The bars of where the time went, and the batch sizes over time where they varied."""
     table = told(run)
     if table is None:
@@ -60,7 +60,7 @@ def drawings(run: Run) -> Iterator[tuple[str, str]]:
     yield "Where the latency went", plots.anatomy(_bars(table))
     if not batches(run):
         seconds = (table["started"] - table["started"].min()) / 1e9
-        yield "Batch sizes over time", plots.batches(seconds, table["batch"])
+        yield "Batch sizes over time", plots.batches(seconds, table["batch"], grain=grain)
 
 
 def batches(run: Run) -> str:

@@ -14,17 +14,19 @@ from audit.finding import Finding, errors
 from loadgen_harness.metrics import percentile, token_times
 from loadgen_harness.run import Run
 from loadgen_harness.types import Score, Target
+from power import energy
 from power.figures import word
 from power.measurement import measurements
 from power.surroundings import NONE_GIVEN, Surroundings
-from submissions import anatomy, energy_facts, plots
+from submissions import anatomy, energy_facts, latencies, plots
 from submissions.energy_facts import EnergySection
 from submissions.numbers import NONE, THIN, duration, number, quantity
+from submissions.plots import FINE, Grain
 from submissions.readme import portable
 from submissions.record import RunResult
+from submissions.steadiness import steadiness
 
 EMPTY = (None, "", 0, 0.0, False)
-LATENCY_NAMES = {"MultiStream": "latency per query", "Offline": "time until done"}
 COLUMNS = ("mean", "p50", "p90", "p99", "max")
 TAX_COLUMNS = ("Layout", "Queries", "Added mean", "Added p99", "Share", "Ceiling", "Waits for the GIL")
 
@@ -43,11 +45,13 @@ class Row:
     """One line of the summary and its section."""
 
     anchor: str
+    run: str  # name of its folder
     benchmark: str
     scenario: str
     valid: bool
     reason: str
     metric: str
+    order: Mapping[str, float]  # by which columns of the summary are sorted; missing: last
     accuracy: tuple[Accuracy, ...]
     energy: str
     spent: EnergySection
@@ -66,17 +70,19 @@ class Row:
     digests: tuple[tuple[str, str], ...]
 
 
-def row(result: RunResult, around: Surroundings = NONE_GIVEN) -> Row:
-    """Everything the report says of one result."""
+def row(result: RunResult, around: Surroundings = NONE_GIVEN, *, name: str = "", grain: Grain = FINE) -> Row:
+    """Everything the report says of one result; `name` is that of its run."""
     run = result.run
     metric = run.result
     return Row(
         anchor=re.sub(r"[^a-z0-9]+", "-", f"{result.benchmark.name}-{result.scenario}".lower()),
+        run=name,
         benchmark=result.benchmark.title,
         scenario=result.scenario,
         valid=run.valid,
         reason="; ".join(reason.rstrip(".") for reason in run.invalid_reasons),
         metric=quantity(metric.value, metric.unit) if metric else NONE,
+        order=_order(result),
         accuracy=tuple(_accuracy(score, result.targets) for score in result.scores),
         energy=result.energy,
         spent=energy_facts.of_run(run, around),
@@ -89,7 +95,7 @@ def row(result: RunResult, around: Surroundings = NONE_GIVEN) -> Row:
         tax=_tax(run),
         taxed=any(tax.findings(run)),
         untaxed=getattr(tax.of(run), "error", ""),
-        drawings=tuple((title, drawing) for title, drawing in _drawings(result) if drawing),
+        drawings=tuple((title, drawing) for title, drawing in _drawings(result, grain) if drawing),
         settings=tuple(_settings(run)),
         findings=result.findings,
         digests=tuple(_digests(run)),
@@ -119,6 +125,19 @@ def listed(run: Run) -> tuple[str, str, str, str, str]:
     return str(spec.get("benchmark", run.path.name)), scenario, f"{run.mode or NONE}{test}", length, verdict
 
 
+def _order(result: RunResult) -> dict[str, float]:
+    """Numbers to sort by; latencies and rates lie apart anyway once the table is filtered by scenario."""
+    run, found = result.run, energy.summarize(result.run)
+    known = {
+        "verdict": float(run.valid) - len(errors(result.findings)),
+        "metric": run.result.value if run.result else None,
+        "accuracy": result.scores[0].value if result.scores else None,
+        "energy": found.joules if found else None,
+        "compliance": float(sum(result.verdicts.values())) if result.verdicts else None,
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
 def _accuracy(score: Score, targets: Sequence[Target]) -> Accuracy:
     target = next((each for each in targets if each.metric == score.metric), None)
     interval = f"[{number(score.low)},{THIN}{number(score.high)}]"
@@ -145,35 +164,21 @@ def _facts(run: Run) -> Iterable[tuple[str, str]]:
             yield "mean batch", number(len(run.samples) / float(np.sum(1 / run.samples["batch"])), 3)
     if run.duration_s is not None:
         yield "timed part", quantity(run.duration_s, "s", 3)
+    rate = latencies.throughput(run)
+    if rate is not None:
+        yield "throughput", quantity(rate, "samples/s")
     memory = run.meta.get("memory") or {}
     for key, title in (("host_peak_bytes", "host memory"), ("device_peak_bytes", "device memory")):
         if memory.get(key):
             yield title, quantity(memory[key] / 2**20, "MiB", 3)
-
-
-def _latencies(run: Run) -> tuple[np.ndarray, np.ndarray]:
-    """(seconds since start, latency in ns) per sample; per query in MultiStream, which is what LoadGen judges there."""
-    table = run.samples
-    if table is None or not len(table):
-        return np.empty(0), np.empty(0)
-    begun = np.where(table["scheduled"] > 0, table["scheduled"], table["issued"]).astype(float)
-    done = table["done"].astype(float)
-    if run.scenario == "MultiStream":
-        begun, query = np.unique(begun, return_inverse=True)
-        last = np.zeros(len(begun))
-        np.maximum.at(last, query, done)
-        done = last
-    return (begun - begun.min()) / 1e9, done - begun
+    paces = latencies.paces(run)
+    if len(paces):
+        yield "over time", steadiness(paces).text(single=run.scenario != "Offline")
 
 
 def _percentiles(run: Run) -> Iterable[tuple[str, ...]]:
     """(name, mean, p50, p90, p99, max) of each kind of latency."""
-    _, latencies = _latencies(run)
-    kinds = [(LATENCY_NAMES.get(run.scenario, "latency"), latencies)]
-    if _streams(run) and run.samples is not None:
-        times = token_times(run.samples)
-        kinds += [("time to first token", times.ttft_ns), ("time per output token", times.tpot_ns)]
-    for name, values in kinds:
+    for name, values in latencies.kinds(run):
         if len(values):
             yield name, duration(float(np.mean(values))), *_marks(values), duration(float(np.max(values)))
 
@@ -185,20 +190,22 @@ def _marks(values: np.ndarray) -> Iterable[str]:
         yield duration(float(percentile(values, share))) if told else NONE
 
 
-def _drawings(result: RunResult) -> Iterable[tuple[str, str]]:
+def _drawings(result: RunResult, grain: Grain) -> Iterable[tuple[str, str]]:
     run = result.run
-    seconds, latencies = _latencies(run)
+    seconds, taken = latencies.of(run)
     limit = float(run.log.get("effective_target_latency_ns") or 0) if run.scenario == "Server" else 0.0
     if run.scenario == "Offline" and run.samples is not None and len(run.samples):
         done = (run.samples["done"] - run.samples["issued"].min()) / 1e9
-        yield "Throughput over time", plots.throughput(done)
+        yield "Throughput over time", plots.throughput(done, grain=grain)
     else:
-        yield "Latency distribution", plots.distribution(latencies, limit)
-        yield "Latency over time", plots.timeline(seconds, latencies, limit)
+        yield "Latency distribution", plots.distribution(taken, limit, grain=grain)
+        yield "Latency over time", plots.timeline(seconds, taken, limit, grain=grain)
+    yield "Samples waiting over time", plots.queue(*latencies.waiting(run), grain=grain)
     if _streams(run) and run.samples is not None:
-        yield "Time to first token", plots.distribution(token_times(run.samples).ttft_ns, name="time to first token")
-    yield from anatomy.drawings(run)
-    yield from ((f"Power ({name})", plots.power(curve)) for name, curve in _power(run))
+        first = token_times(run.samples).ttft_ns
+        yield "Time to first token", plots.distribution(first, name="time to first token", grain=grain)
+    yield from anatomy.drawings(run, grain)
+    yield from ((f"Power ({name})", plots.power(curve, grain=grain)) for name, curve in _power(run))
 
 
 def _power(run: Run) -> Iterable[tuple[str, list[tuple[float, float]]]]:

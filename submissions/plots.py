@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from loadgen_harness.metrics import percentile
 from submissions import svg
+from submissions import steadiness as steady
 from submissions.numbers import THIN, duration, number, tick, time_unit
 
 MARKED = (0.5, 0.9, 0.99, 0.999)
-DOTS = 400  # points drawn one by one; past that columns show minimum, median and maximum
-COLUMNS = 180
-CURVE = 140
 BAR_HEIGHT = 30
+OUTLIERS = 40  # of them are marked, the slowest
 Part = tuple[str, float]  # name and nanoseconds
 KINDS = {  # the style of a part, the same in every drawing
     "queueing": "f1",
@@ -28,7 +28,23 @@ KINDS = {  # the style of a part, the same in every drawing
 }
 
 
-def distribution(latencies_ns: np.ndarray, limit_ns: float = 0.0, *, name: str = "latency") -> str:
+@dataclass(frozen=True)
+class Grain:
+    """How fine drawings are: past `dots` points, `columns` show minimum, median and maximum."""
+
+    dots: int = 400
+    columns: int = 180
+    curve: int = 140
+    slices: int = 48
+
+
+FINE = Grain()
+COARSE = Grain(dots=70, columns=50, curve=40, slices=24)  # for pages of hundreds of results
+
+
+def distribution(
+    latencies_ns: np.ndarray, limit_ns: float = 0.0, *, name: str = "latency", grain: Grain = FINE
+) -> str:
     """Share of samples (on a scale that opens the tail) against latency, percentiles marked; "" for no samples."""
     if len(latencies_ns) == 0:
         return ""
@@ -38,7 +54,7 @@ def distribution(latencies_ns: np.ndarray, limit_ns: float = 0.0, *, name: str =
     high = max(ordered[-1], limit_ns if limit_ns < 4 * ordered[-1] else 0.0)
     x = svg.fitting(f"{name} ({unit})", max(ordered[0], 1.0) / scale, high / scale, tick)
     frame = svg.Frame(x, _tail_axis(count))
-    shares = 1 - 10 ** -np.linspace(0, _tail(1 - 1 / (count + 1)), min(CURVE, count))
+    shares = 1 - 10 ** -np.linspace(0, _tail(1 - 1 / (count + 1)), min(grain.curve, count))
     ranks = np.minimum((shares * count).astype(int), count - 1)
     curve = frame.path(zip(ordered[ranks] / scale, shares, strict=True), "l1")
     marks, said = _marks(frame, ordered, scale)
@@ -46,8 +62,10 @@ def distribution(latencies_ns: np.ndarray, limit_ns: float = 0.0, *, name: str =
     return svg.picture(f"Distribution of the {name}", f"{number(count)} samples. {said}", body)
 
 
-def timeline(seconds: np.ndarray, latencies_ns: np.ndarray, limit_ns: float = 0.0) -> str:
-    """Latency against time since the start; extremes survive, however many samples there are."""
+def timeline(
+    seconds: np.ndarray, latencies_ns: np.ndarray, limit_ns: float = 0.0, *, grain: Grain = FINE
+) -> str:
+    """Latency against time since the start; extremes survive, however many samples there are, outliers are marked."""
     if len(seconds) == 0:
         return ""
     scale, unit = time_unit(float(np.median(latencies_ns)))
@@ -56,23 +74,33 @@ def timeline(seconds: np.ndarray, latencies_ns: np.ndarray, limit_ns: float = 0.
     low = float(values.min()) if values.min() > 0 and top / values.min() > 10**svg.DECADES_FOR_LOG else 0.0
     y = svg.fitting(f"latency ({unit})", low, float(top), tick)
     frame = svg.Frame(svg.exact("time since start (s)", 0.0, float(seconds.max()), tick), y)
-    if len(seconds) <= DOTS:
-        body, said = frame.dots(zip(seconds, values, strict=True), "d1"), "One dot for each sample"
-    else:
-        middle, lows, medians, highs = envelope(seconds, values, COLUMNS)
-        body = frame.bars(zip(middle, lows, highs, strict=True), "b1")
-        body += frame.path(zip(middle, medians, strict=True), "l1")
-        said = "Bars from minimum to maximum and a line through the medians of short time slices"
-    body = frame.grid() + _limit_across(frame, limit_ns, scale) + body
+    body, said = _over_time(frame, seconds, values, grain)
+    warm, warmed = _warm_up(frame, seconds, latencies_ns)
+    far, marked = _outliers(frame, seconds, values)
+    body = warm + frame.grid() + _limit_across(frame, limit_ns, scale) + body + far
     worst = duration(float(latencies_ns.max()))
-    return svg.picture("Latency over time", f"{said}; {number(len(seconds))} samples, slowest {worst}.", body)
+    said = f"{said}; {number(len(seconds))} samples, slowest {worst}.{marked}{warmed}"
+    return svg.picture("Latency over time", said, body)
 
 
-def throughput(seconds: np.ndarray, bins: int = 48) -> str:
+def queue(seconds: np.ndarray, depths: np.ndarray, *, grain: Grain = FINE) -> str:
+    """Samples that wait for a worker against time, as each one arrives; "" for none."""
+    if len(seconds) == 0:
+        return ""
+    highest = float(depths.max())
+    x = svg.exact("time since start (s)", 0.0, float(seconds.max()), tick)
+    frame = svg.Frame(x, svg.linear("samples waiting", 0.0, max(highest, 1.0), tick))
+    body, said = _over_time(frame, seconds, depths.astype(float), grain)
+    mean = number(float(np.mean(depths)), 3)
+    said = f"{said}. At most {number(highest)} samples wait, {mean} on average, as one arrives."
+    return svg.picture("Samples waiting over time", said, frame.grid() + body)
+
+
+def throughput(seconds: np.ndarray, *, grain: Grain = FINE) -> str:
     """Samples finished per second over the run, for scenarios whose samples are all issued at once."""
     if len(seconds) < 2 or seconds.max() <= 0:
         return ""
-    bins = max(4, min(bins, len(seconds) // 8))
+    bins = max(4, min(grain.slices, len(seconds) // 8))
     counts, edges = np.histogram(seconds, bins=bins, range=(0.0, float(seconds.max())))
     rates = counts / np.diff(edges)
     x = svg.exact("time since start (s)", 0.0, float(seconds.max()), tick)
@@ -97,12 +125,12 @@ def anatomy(rows: Sequence[tuple[str, Sequence[Part]]]) -> str:
     return svg.picture("Latency anatomy", f"{said}.", frame.grid() + legend + "".join(bars), height)
 
 
-def batches(seconds: np.ndarray, sizes: np.ndarray) -> str:
+def batches(seconds: np.ndarray, sizes: np.ndarray, *, grain: Grain = FINE) -> str:
     """Samples in a batch against time, from one entry per sample: range and mean of the batches in time slices."""
     if len(seconds) == 0:
         return ""
     highest = float(seconds.max())
-    slots = min(COLUMNS, len(seconds))
+    slots = min(grain.columns, len(seconds))
     place = np.minimum((seconds * slots / (highest or 1.0)).astype(int), slots - 1)
     samples, formed = np.bincount(place, minlength=slots), np.bincount(place, 1 / sizes, minlength=slots)
     low, high = np.full(slots, np.inf), np.zeros(slots)
@@ -120,7 +148,7 @@ def batches(seconds: np.ndarray, sizes: np.ndarray) -> str:
     return svg.picture("Batch sizes over time", said, frame.grid() + body)
 
 
-def power(curve: Sequence[tuple[float, float]]) -> str:
+def power(curve: Sequence[tuple[float, float]], *, grain: Grain = FINE) -> str:
     """Watts against seconds since the start, with their mean."""
     if len(curve) < 2:
         return ""
@@ -130,8 +158,8 @@ def power(curve: Sequence[tuple[float, float]]) -> str:
         svg.linear("power (W)", 0.0, float(watts.max()), tick),
     )
     mean = float(np.sum((watts[1:] + watts[:-1]) / 2 * np.diff(seconds)) / ((seconds[-1] - seconds[0]) or 1.0))
-    if len(seconds) > DOTS:
-        middle, lows, medians, highs = envelope(seconds, watts, COLUMNS)
+    if len(seconds) > grain.dots:
+        middle, lows, medians, highs = envelope(seconds, watts, grain.columns)
         body = frame.bars(zip(middle, lows, highs, strict=True), "b2")
         body += frame.path(zip(middle, medians, strict=True), "l2")
     else:
@@ -153,6 +181,40 @@ def envelope(x: np.ndarray, y: np.ndarray, columns: int) -> tuple[np.ndarray, np
     middle = x.min() + (used + 0.5) * width
     low, median, high = (np.array([pick(group) for group in groups]) for pick in (np.min, np.median, np.max))
     return middle, low, median, high
+
+
+def _over_time(frame: svg.Frame, seconds: np.ndarray, values: np.ndarray, grain: Grain) -> tuple[str, str]:
+    """Values against time as dots or, where there are many, as columns; and what one sees in a few words."""
+    if len(seconds) <= grain.dots:
+        return frame.dots(zip(seconds, values, strict=True), "d1"), "One dot for each sample"
+    middle, lows, medians, highs = envelope(seconds, values, grain.columns)
+    bars = frame.bars(zip(middle, lows, highs, strict=True), "b1")
+    line = frame.path(zip(middle, medians, strict=True), "l1")
+    return bars + line, "Bars from minimum to maximum and a line through the medians of short time slices"
+
+
+def _warm_up(frame: svg.Frame, seconds: np.ndarray, latencies_ns: np.ndarray) -> tuple[str, str]:
+    """A wash over the first samples where they differ from the others, and what it means."""
+    order = np.argsort(seconds, kind="stable")
+    found = steady.steadiness(latencies_ns[order])
+    if not found.warm_up:
+        return "", ""
+    until = float(seconds[order][len(order) // steady.BLOCKS])
+    left, top = frame.at(frame.x.low, frame.y.high)
+    right, bottom = frame.at(until, frame.y.low)
+    return svg.rectangle(left, top, (max(right - left, 3.0), bottom - top), "warm"), " The wash marks the warm-up."
+
+
+def _outliers(frame: svg.Frame, seconds: np.ndarray, values: np.ndarray) -> tuple[str, str]:
+    """Crosses on the slowest of the outliers, and how many outliers there are."""
+    far = np.flatnonzero(steady.outliers(values))
+    if not len(far):
+        return "", ""
+    slowest = far[np.argsort(values[far])][-OUTLIERS:]
+    shown = "" if len(slowest) == len(far) else f", the slowest {len(slowest)} of them marked"
+    points = zip(seconds[slowest], values[slowest], strict=True)
+    said = f" Crosses: {number(len(far))} outlier{'' if len(far) == 1 else 's'}{shown}."
+    return frame.crosses(points, "x1"), said
 
 
 def _tail(share: float) -> float:

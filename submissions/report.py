@@ -1,11 +1,15 @@
-"""One HTML page that needs no network, and its Markdown twin: what was measured, and whether it counts."""
+"""A report of results: one HTML page that needs no network, its Markdown twin, and JSON and CSV for programs."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 import os
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,37 +19,64 @@ from audit import tax
 from loadgen_harness.errors import BadInput
 from loadgen_harness.run import Run
 from power.surroundings import NONE_GIVEN, Surroundings
-from submissions import anatomy, energy_facts, facts
+from submissions import anatomy, energy_facts, facts, report_data
+from submissions.plots import COARSE, FINE
 from submissions.record import RunResult
 
 EMPHASIS = re.compile(r"\*?\b(estimated)\b\*?")
+ENDINGS = (".html", ".md", ".json", ".csv")
+MANY = 24  # results; on a page of more of them each is closed at first and drawn coarsely
 
 
-def report(runs: Sequence[Run], results: Sequence[RunResult], output: Path, around: Surroundings = NONE_GIVEN) -> Path:
-    """Write `output` (an .html file) and its twin with the ending .md; returns `output`.
+def report(
+    runs: Sequence[Run],
+    results: Sequence[RunResult],
+    output: Path,
+    around: Surroundings = NONE_GIVEN,
+    *,
+    campaign: bool = True,
+) -> Path:
+    """Write `output` (an .html file) and its twins with the endings .md, .json and .csv; returns `output`.
 
-    `results` are the performance runs to show in full, `runs` all runs behind them, `around` what figures derived from
-    energy take. Raises BadInput where one of the two files exists.
+    `results` are the runs to show in full, `runs` all runs behind them, `around` what figures derived from energy take;
+    `campaign` says that they belong together. Raises BadInput where one of the files exists.
     """
-    twin = output.with_suffix(".md")
-    for path in (output, twin):
+    paths = {ending: output.with_suffix(ending) for ending in ENDINGS}
+    for path in paths.values():
         if path.exists():
             raise BadInput(f"{path} exists: choose another name for the report.")
     output.parent.mkdir(parents=True, exist_ok=True)
-    content = _content(runs, results, around)
+    content = {**_content(runs, results, around), "campaign": campaign}
     templates = environment()
-    for path, template in ((twin, "report.md.j2"), (output, "report.html.j2")):
-        partial = path.with_name(f"{path.name}.partial")
-        partial.write_text(templates.get_template(template).render(content), encoding="utf-8")
-        os.replace(partial, path)
+    data = content.pop("data")
+    texts = {
+        ".json": report_data.document(data, _whole(content, around)),
+        ".csv": report_data.table(data),
+        ".md": templates.get_template("report.md.j2").render(content),
+        ".html": templates.get_template("report.html.j2").render(content, **_script(templates)),
+    }
+    for ending, text in texts.items():
+        partial = paths[ending].with_name(f"{paths[ending].name}.partial")
+        partial.write_text(text, encoding="utf-8", newline="")
+        os.replace(partial, paths[ending])
     return output
 
 
 def _content(runs: Sequence[Run], results: Sequence[RunResult], around: Surroundings) -> dict[str, Any]:
     every = list({run.path: run for run in (*runs, *(result.run for result in results))}.values())
-    rows = [facts.row(result, around) for result in results]
+    names = dict(zip((run.path for run in every), report_data.names(every), strict=True))
+    many = len(results) > MANY
+    grain = COARSE if many else FINE
+    rows = _apart([facts.row(result, around, name=names[result.run.path], grain=grain) for result in results])
+    common = _common(rows) if many else {}
+    if many:
+        rows = [replace(row, settings=_own(row, common[row.scenario])) for row in rows]
     return {
         "rows": rows,
+        "data": [report_data.result(result, names[result.run.path]) for result in results],
+        "many": many,
+        "named": len({(row.benchmark, row.scenario) for row in rows}) < len(rows),
+        "common": [(scenario, pairs) for scenario, pairs in common.items() if pairs],
         "groups": _groups(rows),
         "columns": facts.COLUMNS,
         "energy_columns": energy_facts.COLUMNS,
@@ -56,7 +87,7 @@ def _content(runs: Sequence[Run], results: Sequence[RunResult], around: Surround
         "tax_columns": facts.TAX_COLUMNS,
         "valid": sum(row.valid and not row.errors for row in rows),
         "all_runs": [facts.listed(run) for run in every],
-        "damage": [(run.path.name, each) for run in every for each in run.damage],
+        "damage": [(names[run.path], each) for run in every for each in run.damage],
         "systems": facts.shared(every, "system"),
         "versions": facts.shared(every, "versions"),
         "harness": facts.shared(every, "harness"),
@@ -67,19 +98,68 @@ def _content(runs: Sequence[Run], results: Sequence[RunResult], around: Surround
     }
 
 
+def _whole(content: Mapping[str, Any], around: Surroundings) -> dict[str, Any]:
+    """What the JSON says of all results together."""
+    keys = ("benchmark", "scenario", "mode", "duration", "verdict")
+    return {
+        "rounds": content["rounds"],
+        "started": content["started"] or None,
+        "synthetic": content["synthetic"],
+        "runs": [dict(zip(keys, line, strict=True)) for line in content["all_runs"]],
+        "damage": [{"run": name, "sentence": sentence} for name, sentence in content["damage"]],
+        **{
+            key: [{"runs": count, "values": dict(pairs)} for pairs, count in content[key]]
+            for key in ("systems", "versions", "harness", "suites")
+        },
+    }
+
+
+def _script(templates: Environment) -> dict[str, str]:
+    """The page's script, and the digest that lets its content policy run this one and no other."""
+    text = templates.get_template("report.js").render()
+    return {"script": text, "script_digest": base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}
+
+
+def _apart(rows: Sequence[facts.Row]) -> list[facts.Row]:
+    """Rows whose anchors differ: the second of a name has -2 behind it."""
+    seen: Counter[str] = Counter()
+    found = []
+    for row in rows:
+        seen[row.anchor] += 1
+        found.append(replace(row, anchor=f"{row.anchor}--{seen[row.anchor]}") if seen[row.anchor] > 1 else row)
+    return found
+
+
+def _common(rows: Sequence[facts.Row]) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Per scenario the settings that all its results share."""
+    found: dict[str, dict[tuple[str, str], None]] = {}
+    for row in rows:
+        own = dict.fromkeys(row.settings)
+        found[row.scenario] = {each: None for each in found.get(row.scenario, own) if each in own}
+    return {scenario: tuple(pairs) for scenario, pairs in found.items()}
+
+
+def _own(row: facts.Row, common: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    shared = set(common)
+    return tuple(pair for pair in row.settings if pair not in shared)
+
+
 def _groups(rows: Sequence[facts.Row]) -> list[tuple[str, list[facts.Row]]]:
     """Rows by benchmark, in the order of their first appearance."""
-    return [(name, [row for row in rows if row.benchmark == name]) for name in dict.fromkeys(r.benchmark for r in rows)]
-
-
-def _repeated(rows: Sequence[facts.Row]) -> set[str]:
-    """Anchors of rows whose accuracy a row above already told of their benchmark: one run may stand for all."""
-    told: set[tuple[str, tuple[facts.Accuracy, ...]]] = set()
-    again: set[str] = set()
+    grouped: dict[str, list[facts.Row]] = {}
     for row in rows:
-        if row.accuracy and (row.benchmark, row.accuracy) in told:
-            again.add(row.anchor)
-        told.add((row.benchmark, row.accuracy))
+        grouped.setdefault(row.benchmark, []).append(row)
+    return list(grouped.items())
+
+
+def _repeated(rows: Sequence[facts.Row]) -> dict[str, facts.Row]:
+    """Anchors of rows whose accuracy another row tells, with that row: one run may stand for all of a benchmark."""
+    told: dict[tuple[str, tuple[facts.Accuracy, ...]], facts.Row] = {}
+    again: dict[str, facts.Row] = {}
+    for row in rows:
+        first = told.setdefault((row.benchmark, row.accuracy), row)
+        if row.accuracy and first is not row:
+            again[row.anchor] = first
     return again
 
 

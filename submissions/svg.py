@@ -86,6 +86,11 @@ class Frame:
         strokes = "".join(f"M{px(x)} {px(y)}h0" for x, y in (self.at(*point) for point in points))
         return f'<path class="{kind}" d="{strokes}"/>'
 
+    def crosses(self, points: Iterable[Point], kind: str) -> str:
+        """One small cross for each pair of values."""
+        strokes = "".join(f"M{px(x - 3)} {px(y - 3)}l6 6m0-6l-6 6" for x, y in (self.at(*point) for point in points))
+        return f'<path class="{kind}" d="{strokes}"/>'
+
     def bars(self, spans: Iterable[tuple[float, float, float]], kind: str) -> str:
         """One upright stroke for each (x, low, high)."""
         ends = ((self.at(x, low), self.at(x, high)) for x, low, high in spans)

@@ -40,6 +40,13 @@ PROGRAMS = (
     "maxq",
     "sweep",
     "repeats",
+    "demands",
+    "plan_text",
+    "planning",
+    "preflight",
+    "rehearsal",
+    "rehearsals",
+    "surveyed",
 )
 ROOF = {*TERMINAL, *PROGRAMS, "__main__"}
 GROUND = {"types", "errors", "__init__"}

@@ -36,7 +36,7 @@ scenarios = {scenarios}
 """
 SHORT = ("SingleStream",)
 WHOLE = ("SingleStream", "MultiStream", "Server", "Offline")
-FIRST_S = 12.0  # a campaign's longest life before it is known how long a run takes here
+FIRST_S = 5.0  # a campaign's longest life before it is known how long a run takes here
 RUNS = 1.3  # that the longest life has time for
 EARLY = 0.1  # of all kills: while the campaign itself begins
 GONE_S = 10.0

@@ -15,7 +15,7 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(?:sh|bash|console)\n(.*?)^```", README, re.M | re.S)
 LINES = [line.removeprefix("$ ").split("#")[0].strip() for block in BLOCKS for line in block.splitlines()]
 TYPED = sorted({line for line in LINES if line.startswith("lgh ")})
-VERBS = sorted(set(re.findall(r"\blgh ([a-z]+)\b", README)))
+VERBS = sorted(set(re.findall(r"\blgh ([a-z]+(?:-[a-z]+)*)\b", README)))
 
 
 def test_is_short() -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from loadgen_harness.errors import BadInput, MissingDependency, SuiteError
@@ -33,6 +32,8 @@ REASONS = {  # NVML's clock event reasons in nvidia-smi's words; bit 0, idle, ho
     0x400: "Reliability",
 }
 IDLE = 0x1
+# the call of newer drivers before the one that CUDA 14 removes
+REASON_CALLS = ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons")
 FIELDS = ("NVML_FI_DEV_POWER_AVERAGE", "NVML_FI_DEV_POWER_INSTANT")  # the first that a board answers
 VALUES = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")  # the union's member for each value type
 
@@ -52,19 +53,16 @@ class Board:
     def __init__(self, nvml: Any, index: int) -> None:
         """Find out what it answers; raises BadInput for a GPU that does not tell its power."""
         self._nvml, self.index = nvml, index
-        self.handle = self.ask("nvmlDeviceGetHandleByIndex", index, first=())
+        self._handle = asked(nvml, "nvmlDeviceGetHandleByIndex", index)
         self.part = f"gpu/{_text(self.ask('nvmlDeviceGetUUID'))}"
         self.capability = tuple(self._try("nvmlDeviceGetCudaComputeCapability") or ())
         self.way = self._way()
         self.counter = self._counter()
-        self._reasons = next((call for call in _reason_calls() if self._try(call) is not None), "")
+        self._reasons = next((call for call in REASON_CALLS if self._try(call) is not None), "")
 
-    def ask(self, call: str, *arguments: Any, first: tuple[Any, ...] | None = None) -> Any:
-        """One call of NVML with this board's handle before the arguments; raises MeterFailed."""
-        try:
-            return getattr(self._nvml, call)(*((self.handle,) if first is None else first), *arguments)
-        except self._nvml.NVMLError as error:
-            raise MeterFailed(f"meter nvml: {call} failed ({error}): look at the driver with nvidia-smi.") from error
+    def ask(self, call: str, *arguments: Any) -> Any:
+        """One call of NVML about this board; raises MeterFailed."""
+        return asked(self._nvml, call, self._handle, *arguments)
 
     def milliwatts(self) -> int:
         """The power now; raises MeterFailed for a reading that no board can have."""
@@ -94,7 +92,7 @@ class Board:
     def _try(self, call: str) -> Any:
         """None where this board, its driver or this version of the package does not know the call."""
         try:
-            return getattr(self._nvml, call)(self.handle)
+            return getattr(self._nvml, call)(self._handle)
         except (self._nvml.NVMLError, AttributeError):
             return None
 
@@ -125,8 +123,8 @@ class Board:
         """The energy since the driver was loaded, which Volta and later count."""
         if self._try("nvmlDeviceGetTotalEnergyConsumption") is None:
             return None
-        read: Callable[[], int] = lambda: int(self.ask("nvmlDeviceGetTotalEnergyConsumption"))  # noqa: E731
-        return Counter(f"of GPU {self.index}", read, Scale(MILLI), clock=time.monotonic)
+        read = partial(self.ask, "nvmlDeviceGetTotalEnergyConsumption")
+        return Counter(f"of GPU {self.index}", read, Scale(MILLI))
 
 
 class NvmlMeter:
@@ -154,7 +152,7 @@ class NvmlMeter:
         except self._nvml.NVMLError as error:
             raise BadInput(f"meter nvml needs an NVIDIA GPU and its driver ({error}): use another meter.") from error
         try:
-            count = int(self._ask("nvmlDeviceGetCount"))
+            count = int(asked(self._nvml, "nvmlDeviceGetCount"))
             if not count:
                 raise BadInput("meter nvml found no NVIDIA GPU: use another meter.")
             self._boards = [Board(self._nvml, index) for index in range(count)]
@@ -202,24 +200,21 @@ class NvmlMeter:
             "source": "NVML total energy counter" if self.counting else "NVML power readings",
             "gpus": ", ".join(names),
             "readings": "; ".join(readings),
-            "driver": _text(self._ask("nvmlSystemGetDriverVersion")),
+            "driver": _text(asked(self._nvml, "nvmlSystemGetDriverVersion")),
         }
         return about | ({"remarks": "; ".join(remarks)} if remarks else {})
 
     def close(self) -> None:
         """Shut NVML down."""
-        self._ask("nvmlShutdown")
-
-    def _ask(self, call: str) -> Any:
-        try:
-            return getattr(self._nvml, call)()
-        except self._nvml.NVMLError as error:
-            raise MeterFailed(f"meter nvml: {call} failed ({error}): look at the driver with nvidia-smi.") from error
+        asked(self._nvml, "nvmlShutdown")
 
 
-def _reason_calls() -> tuple[str, str]:
-    """The call of drivers since 535, then the older one, which CUDA 14 removes."""
-    return "nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons"
+def asked(nvml: Any, call: str, *arguments: Any) -> Any:
+    """One call of NVML; raises MeterFailed."""
+    try:
+        return getattr(nvml, call)(*arguments)
+    except nvml.NVMLError as error:
+        raise MeterFailed(f"meter nvml: {call} failed ({error}): look at the driver with nvidia-smi.") from error
 
 
 def _library() -> Any:

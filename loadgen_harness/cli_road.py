@@ -1,0 +1,32 @@
+"""The command line of the road to a submission: `plan`, `preflight` and their neighbours."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def plan(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `lgh plan`."""
+    parser.add_argument(
+        "--benchmark", action="append", required=True, metavar="NAME", help="as the round or its checker names it; repeatable"
+    )
+    parser.add_argument("--division", default="closed", choices=("closed", "open", "network"), help="default: closed")
+    parser.add_argument("--suite", default="edge", choices=("edge", "datacenter", "datacenter,edge"), help="default: edge")
+    parser.add_argument("--scenario", action="append", default=[], metavar="NAME", help="one more, or in open: only these")
+    parser.add_argument("--power", action="store_true", help="with an official power session for each performance run")
+    parser.add_argument(
+        "--expect", action="append", default=[], metavar="[NAME[/SCENARIO]=]FIGURE",
+        help="how fast it will be: 4800/s, or of a query 2ms; repeatable",
+    )  # fmt: skip
+    parser.add_argument("--format", default="text", choices=("text", "json"), help="default: text")
+    parser.add_argument("--write", type=Path, metavar="PLAN.toml", help="plan for `lgh campaign`, made anew")
+
+
+def preflight(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `lgh preflight`."""
+    parser.add_argument("plan", type=Path, help="TOML file, as `lgh campaign` takes it")
+    parser.add_argument("--output", type=Path, default=Path("results"), help="where the campaign will write")
+    parser.add_argument("--system", type=Path, help="system description (JSON) as `lgh system` writes it")
+    parser.add_argument("--only", default="", help="part of a run's key, as for `lgh campaign`")
+    parser.add_argument("--format", default="text", choices=("text", "json"), help="default: text")

@@ -1,0 +1,69 @@
+"""A plan file for `lgh campaign` from what the rules demand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from loadgen_harness import demands, durable, expectations
+from loadgen_harness.demands import Wish
+from loadgen_harness.errors import BadInput
+from loadgen_harness.types import Scenario
+
+LATENCY = (Scenario.SINGLE_STREAM, Scenario.MULTI_STREAM)
+
+
+def write(path: Path, wish: Wish) -> tuple[str, ...]:
+    """Write the plan of what this suite can run of `wish`, and return those benchmarks; raises BadInput."""
+    names = tuple(name for name in wish.benchmarks if demands.implemented(name) != "no")
+    if not names:
+        raise BadInput("this suite implements none of these benchmarks, so there is no plan to write: see `lgh list`.")
+    if path.exists():
+        raise BadInput(f"{path} exists: give --write another name, a plan is never overwritten.")
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        partial.write_text(text(wish, names, path.stem), encoding="utf-8")
+        durable.move(partial, path)
+    except OSError as error:
+        raise BadInput(f"cannot write {path} ({error.strerror}): choose another --write.") from error
+    return names
+
+
+def text(wish: Wish, names: Sequence[str], title: str) -> str:
+    """The plan as TOML, with what a person should fill in as comments."""
+    lines = [
+        "# Made by `lgh plan`. Keys: docs/campaign.md. Run it with `lgh campaign`, look first with `lgh preflight`.",
+        f"name = {_quoted(title)}",
+        f"round = {_quoted(wish.round.name)}",
+        f"division = {_quoted(wish.division)}",
+        "",
+        "[submission]",
+        "# submitter = \"\"",
+        "# system_name = \"\"",
+        f"system_type = {_quoted(wish.suite)}",
+    ]
+    for name in names:
+        lines += ["", "[[benchmark]]", f"name = {_quoted(name)}"]
+        scenarios = demands.scenarios_of(wish, name)
+        lines.append(f"scenarios = [{', '.join(map(_quoted, scenarios))}]")
+        for scenario in scenarios:
+            lines += _expected(wish, name, scenario)
+    return "\n".join(lines) + "\n"
+
+
+def _expected(wish: Wish, name: str, scenario: Scenario) -> Iterator[str]:
+    """The table of a scenario with the speed that LoadGen is to expect, where one was given."""
+    known = expectations.of(wish.expected, name, scenario)
+    if not known.samples_per_s:
+        if scenario.loadgen == "Server":
+            yield from ("", f"[benchmark.{scenario}]", "# overrides = { target_qps = 0 } # the rate to offer: name it")
+        return
+    key, value = "target_qps", known.samples_per_s
+    if scenario in LATENCY:
+        key, value = "target_latency", known.query_s(scenario) * 1000
+    yield from ("", f"[benchmark.{scenario}]", f"overrides = {{ {key} = {value:.6g} }}")
+
+
+def _quoted(words: str) -> str:
+    return json.dumps(str(words), ensure_ascii=False)

@@ -1,0 +1,122 @@
+"""The verb `plan`: every run that the rules demand, its least time, what it needs, and what may be inferred instead."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from audit import needs
+from benchmarks._data import assets
+from loadgen_harness import console, demands, expectations, plan_text, registry, rounds, verbs
+from loadgen_harness.demands import Demand, Wish
+from loadgen_harness.types import Benchmark
+
+RUNS = ("run", "at least>", "samples>", "this suite", "demanded by")
+NEEDS = ("benchmark", "data", "data set>", "model>", "disk>", "memory>", "accelerator>", "samples in RAM>")
+INFERRED = ("result", "from", "rule", "expected", "saves>")
+UNTIMED = "?"  # behind a time: more, by a speed that was not named
+
+
+def plan_(args: argparse.Namespace) -> int:
+    """Show the plan, and write it where it was asked for."""
+    wish = demands.wish_of(
+        args.round or rounds.official()[-1], args.division, args.suite,
+        benchmarks=args.benchmark, scenarios=args.scenario,
+    )  # fmt: skip
+    wish = replace(wish, power=args.power, expected=_expected(wish, args.expect))
+    found = demands.demands(wish)
+    if args.format == "json":
+        console.data(record(wish, found))
+    else:
+        show(wish, found)
+    if args.write:
+        names = plan_text.write(args.write, wish)
+        left = [name for name in wish.benchmarks if name not in names]
+        console.note(f"wrote {args.write}: {', '.join(names)}{left and ' without ' + ', '.join(left) or ''}")
+    return verbs.OK
+
+
+def _expected(wish: Wish, given: Sequence[str]) -> dict[tuple[str, str], expectations.Expectation]:
+    """Expectations under the round's names; raises UnknownName for a benchmark that is not planned."""
+    found = {}
+    for (name, scenario), what in expectations.read(given).items():
+        known = demands.name_of(wish.round, name) if name else ""
+        found[known, scenario] = what
+    return found
+
+
+def show(wish: Wish, found: Sequence[Demand]) -> None:
+    """The plan for people."""
+    console.say(f"round {wish.round.name}, {wish.division} division, {wish.suite} suite", "bold")
+    console.table("Runs", RUNS, [_row(each) for each in found])
+    open_end = any(each.open_end for each in found)
+    console.say(f"{len(found)} runs, at least {console.clock(demands.total_s(found))} one after another", "bold")
+    if open_end:
+        console.note(f"{UNTIMED}: its length follows from the system's speed: --expect resnet50/Offline=4800/s refines.")
+    if wish.power:
+        console.note("power: both runs belong to one official session, see `lgh power-session`; a campaign does not.")
+    offered = demands.inferences(wish)
+    if offered:
+        rows = [(f"{e.benchmark}/{e.scenario}", e.source, e.rule, e.figure, console.clock(e.saves_s)) for e in offered]
+        console.table("May be inferred instead of measured", INFERRED, rows)
+        console.note(f"{demands.INFERRED_CLAUSE}; each saving supposes that this result alone is inferred.")
+    console.table("Needs", NEEDS, [_needs_row(wish, name) for name in wish.benchmarks])
+    for line in remarks(wish):
+        console.note(line)
+
+
+def _row(each: Demand) -> tuple[str, ...]:
+    at_least = console.clock(each.least_s) + (UNTIMED if each.open_end else "")
+    return f"{each.benchmark}/{each.scenario}/{each.kind}", at_least, f"{each.samples:,}", each.ours, each.clause
+
+
+def _needs_row(wish: Wish, name: str) -> tuple[str, ...]:
+    need, limits = need_of(name), wish.round.rules(name).limits.values()
+    sizes = (need.data_gb, need.model_gb, need.disk_gb, need.memory_gb, need.accelerator_gb)
+    in_ram = max((each.performance_sample_count for each in limits), default=0)
+    return name, need.data or needs.UNKNOWN, *map(needs.size, sizes), f"{in_ram:,}"
+
+
+def need_of(name: str) -> needs.Need:
+    """What a benchmark needs: by public sources, or of this suite's own by the packages that it fetches."""
+    known = needs.of(name)
+    if known.source or demands.implemented(name) != "yes":
+        return known
+    benchmark: Benchmark = registry.load(registry.BENCHMARKS, name)
+    fetched = sum(assets.catalogue()[each].bytes for each in benchmark.assets) / needs.GB
+    words = ", ".join(benchmark.assets) or "in the package"
+    return replace(known, data=words, disk_gb=fetched or None, source="this suite: packages of data and model")
+
+
+def remarks(wish: Wish) -> list[str]:
+    """What the tables do not say: choices, benchmarks that are not implemented, notes and sources of sizes."""
+    said = [line for name in wish.benchmarks for line in demands.choices(wish, name)]
+    for name in wish.benchmarks:
+        state = demands.implemented(name)
+        if state == "no":
+            said.append(f"{name}: this suite has no implementation; its logs can be audited, verified and submitted")
+        if state == "synthetic":
+            said.append(f"{name}: this suite runs it on synthetic samples alone, whose figures cannot be submitted")
+        if note := needs.of(name).note:
+            said.append(f"{name}: {note}")
+        differing = [each for each in wish.round.rules(name).disagreements if each.key.startswith("suites.")]
+        said += [f"{name}: sources differ on {each.key}: {each}" for each in differing]
+    sources = {need_of(name).source for name in wish.benchmarks} - {""}
+    return said + [f"sizes: {source}; the reference implementation's, at least" for source in sorted(sources)]
+
+
+def record(wish: Wish, found: Sequence[Demand]) -> dict[str, Any]:
+    """The plan for programs."""
+    return {
+        "round": wish.round.name,
+        "division": wish.division.value,
+        "suite": wish.suite,
+        "runs": [asdict(each) for each in found],
+        "least_s": demands.total_s(found),
+        "open_end": any(each.open_end for each in found),
+        "inferred": [asdict(each) for each in demands.inferences(wish)],
+        "needs": {name: asdict(need_of(name)) for name in wish.benchmarks},
+        "remarks": remarks(wish),
+    }
