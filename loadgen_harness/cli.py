@@ -223,6 +223,9 @@ def _campaign(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
     parser.add_argument(
         "--no-early-stop", dest="early_stop", action="store_false", help="let runs go on that cannot become valid"
     )
+    parser.add_argument(
+        "--no-preflight", dest="preflight", action="store_false", help="begin without looking (`lgh preflight`)"
+    )
     _no_tax(parser)
 
 
@@ -290,11 +293,8 @@ def _check(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
 
 
 def _submit(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
-    parser = _verb(verbs, "submit", "road.submit", "The submission tree of a campaign: backup, hash, truncate, check.")
-    parser.add_argument("plan", type=Path)
-    parser.add_argument("--campaign", type=Path, required=True, help="folder of the finished campaign")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the tree, made anew")
-    parser.add_argument("--system", type=Path, help="system description (JSON) as `lgh system` writes it")
+    text = "The submission tree of a campaign, or of runs made elsewhere: backup, hash, truncate, check, pack."
+    cli_road.submit(_verb(verbs, "submit", "submitting.submit", text))
 
 
 def _report(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]

@@ -9,11 +9,19 @@ from pathlib import Path
 def plan(parser: argparse.ArgumentParser) -> None:
     """Arguments of `lgh plan`."""
     parser.add_argument(
-        "--benchmark", action="append", required=True, metavar="NAME", help="as the round or its checker names it; repeatable"
+        "--benchmark",
+        action="append",
+        required=True,
+        metavar="NAME",
+        help="as the round or its checker names it; repeatable",
     )
     parser.add_argument("--division", default="closed", choices=("closed", "open", "network"), help="default: closed")
-    parser.add_argument("--suite", default="edge", choices=("edge", "datacenter", "datacenter,edge"), help="default: edge")
-    parser.add_argument("--scenario", action="append", default=[], metavar="NAME", help="one more, or in open: only these")
+    parser.add_argument(
+        "--suite", default="edge", choices=("edge", "datacenter", "datacenter,edge"), help="default: edge"
+    )
+    parser.add_argument(
+        "--scenario", action="append", default=[], metavar="NAME", help="one more, or in open: only these"
+    )
     parser.add_argument("--power", action="store_true", help="with an official power session for each performance run")
     parser.add_argument(
         "--expect", action="append", default=[], metavar="[NAME[/SCENARIO]=]FIGURE",
@@ -30,3 +38,37 @@ def preflight(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--system", type=Path, help="system description (JSON) as `lgh system` writes it")
     parser.add_argument("--only", default="", help="part of a run's key, as for `lgh campaign`")
     parser.add_argument("--format", default="text", choices=("text", "json"), help="default: text")
+
+
+def submit(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `lgh submit`."""
+    parser.add_argument("plan", type=Path, nargs="?", help="the plan of a finished campaign")
+    parser.add_argument("--campaign", type=Path, metavar="FOLDER", help="folder of the finished campaign")
+    parser.add_argument(
+        "--from",
+        type=Path,
+        dest="manifest",
+        metavar="MANIFEST.toml",
+        help="runs that were made elsewhere, in place of a plan",
+    )
+    parser.add_argument("--output", type=Path, metavar="TREE", help="folder of the tree; the same command finishes it")
+    parser.add_argument("--system", type=Path, help="system description (JSON) as `lgh system` writes it")
+    parser.add_argument(
+        "--backup",
+        type=Path,
+        metavar="FOLDER",
+        help="whole accuracy logs, sealed (default: in the campaign, or beside the tree)",
+    )
+    parser.add_argument(
+        "--infer", action="append", default=[], metavar="[BENCHMARK/]SCENARIO[=SOURCE]",
+        help="a result that --dry-run shows as offered, or a benchmark's 99 %% form; repeatable",
+    )  # fmt: skip
+    parser.add_argument(
+        "--private-ids", action="store_true", help="privateid.json for each system, as the checker reads it"
+    )
+    parser.add_argument(
+        "--archive", type=Path, metavar="FILE.tar.gz", help="pack the tree, with the SHA-256 of every file"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="what would be in it and what may be inferred; writes nothing"
+    )

@@ -23,7 +23,7 @@ CLAUSES = {
     RANGING: "power_measurement.adoc, Power Measurement Flow: dynamic ranging",
     TESTING: "power_measurement.adoc, Power and Performance Measurement and Reporting: it is the performance run too",
 }
-TEST_CLAUSE = "inference_rules.adoc, Audit Process; compliance tests of the round"
+TEST_CLAUSE = "mlcommons/inference, compliance/{}"
 INFERRED_CLAUSE = "inference_rules.adoc, Constraints for the Closed division: inferred results"
 
 
@@ -111,10 +111,11 @@ def scenarios_of(wish: Wish, name: str) -> list[Scenario]:
     either = [each.any_of for each in suites if each.any_of]
     possible = {*required, *(s for each in suites for s in (*each.optional, *each.any_of))}
     chosen = [s for s in wish.scenarios if s in possible]
-    if beyond := [s for s in wish.scenarios if s not in possible and wish.division is not Division.OPEN]:
-        raise BadInput(f"{name} is not submitted in {beyond[0]}: choose from {', '.join(sorted(possible))}.")
+    allowed = rules.limits if wish.division is Division.OPEN else possible
+    if beyond := [s for s in wish.scenarios if s not in allowed]:
+        raise BadInput(f"{name} is not submitted in {beyond[0]}: choose from {', '.join(sorted(allowed))}.")
     if wish.division is Division.OPEN:
-        return [s for s in wish.scenarios if s in rules.limits] or required or [either[0][0]]
+        return list(wish.scenarios) or required or [either[0][0]]
     extra = [_preferred(each) for each in either if not set(each) & {*required, *chosen}]
     wanted = {*required, *extra, *chosen}
     return [scenario for scenario in Scenario if scenario in wanted]
@@ -142,12 +143,12 @@ def _where(rules: Rules) -> str:
 def _of_scenario(wish: Wish, name: str, scenario: Scenario) -> Iterator[Demand]:
     rules, limits = wish.round.rules(name), wish.round.limits(name, scenario)
     expected = expectations.of(wish.expected, name, scenario)
-    ours = implemented(name)
+    ours, tests = implemented(name), registry.names(registry.TESTS) if rules.tests else []
 
     def demand(kind: str, least_s: float, samples: int, *, timed: bool = True) -> Demand:
         untimed = not timed and not expected.samples_per_s
-        clause = CLAUSES.get(kind, TEST_CLAUSE)
-        able = "no" if kind.startswith("TEST") and kind.lower() not in registry.names(registry.TESTS) else ours
+        clause = CLAUSES.get(kind, TEST_CLAUSE.format(kind))
+        able = "no" if kind.startswith("TEST") and kind.lower() not in tests else ours
         return Demand(name, scenario, kind, least_s, samples, untimed, clause, able)
 
     least, count = performance_s(limits, scenario, expected), samples_of(limits, scenario, expected)

@@ -39,8 +39,8 @@ def text(wish: Wish, names: Sequence[str], title: str) -> str:
         f"division = {_quoted(wish.division)}",
         "",
         "[submission]",
-        "# submitter = \"\"",
-        "# system_name = \"\"",
+        '# submitter = ""',
+        '# system_name = ""',
         f"system_type = {_quoted(wish.suite)}",
     ]
     for name in names:

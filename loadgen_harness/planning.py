@@ -9,13 +9,14 @@ from typing import Any
 
 from audit import needs
 from benchmarks._data import assets
-from loadgen_harness import console, demands, expectations, plan_text, registry, rounds, verbs
+from loadgen_harness import console, demands, described_system, expectations, plan_text, registry, rounds, verbs
 from loadgen_harness.demands import Demand, Wish
-from loadgen_harness.types import Benchmark
+from loadgen_harness.types import Benchmark, Division, SystemType
 
 RUNS = ("run", "at least>", "samples>", "this suite", "demanded by")
 NEEDS = ("benchmark", "data", "data set>", "model>", "disk>", "memory>", "accelerator>", "samples in RAM>")
 INFERRED = ("result", "from", "rule", "expected", "saves>")
+QDL_NAME = "Network SUT"
 UNTIMED = "?"  # behind a time: more, by a speed that was not named
 
 
@@ -54,7 +55,9 @@ def show(wish: Wish, found: Sequence[Demand]) -> None:
     open_end = any(each.open_end for each in found)
     console.say(f"{len(found)} runs, at least {console.clock(demands.total_s(found))} one after another", "bold")
     if open_end:
-        console.note(f"{UNTIMED}: its length follows from the system's speed: --expect resnet50/Offline=4800/s refines.")
+        console.note(
+            f"{UNTIMED}: its length follows from the system's speed: --expect resnet50/Offline=4800/s refines."
+        )
     if wish.power:
         console.note("power: both runs belong to one official session, see `lgh power-session`; a campaign does not.")
     offered = demands.inferences(wish)
@@ -93,6 +96,11 @@ def need_of(name: str) -> needs.Need:
 def remarks(wish: Wish) -> list[str]:
     """What the tables do not say: choices, benchmarks that are not implemented, notes and sources of sizes."""
     said = [line for name in wish.benchmarks for line in demands.choices(wish, name)]
+    if wish.division is Division.NETWORK:
+        said.append(
+            f"network: LoadGen's side is a QDL whose name holds {QDL_NAME!r} (QDL Constraints); this suite has none"
+        )
+    said += [line for name in wish.benchmarks for line in _bandwidth(wish, name)]
     for name in wish.benchmarks:
         state = demands.implemented(name)
         if state == "no":
@@ -105,6 +113,22 @@ def remarks(wish: Wish) -> list[str]:
         said += [f"{name}: sources differ on {each.key}: {each}" for each in differing]
     sources = {need_of(name).source for name in wish.benchmarks} - {""}
     return said + [f"sizes: {source}; the reference implementation's, at least" for source in sorted(sources)]
+
+
+def _bandwidth(wish: Wish, name: str) -> list[str]:
+    """What a datacenter system's network must carry at the highest rate that is expected."""
+    rates = [expectations.of(wish.expected, name, each).samples_per_s for each in demands.scenarios_of(wish, name)]
+    if SystemType.DATACENTER.value not in wish.suite or not max(rates, default=0.0):
+        return []
+    least = needs.bandwidth(name, max(rates), described_system.WORD)
+    ways = (("ingress", least.ingress), ("egress", least.egress))
+    told = [f"{way} {_rate(value)}" for way, value in ways if value is not None]
+    said = ", ".join(told) or "not listed there"
+    return [f"{name}: bandwidth at {max(rates):,.6g} samples/s of 4-byte elements: {said} ({least.source})"]
+
+
+def _rate(value: float) -> str:
+    return f">= {described_system.rate(value)}" if value else "> 0"
 
 
 def record(wish: Wish, found: Sequence[Demand]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -69,6 +69,13 @@ def _benchmark(job: Job) -> Benchmark:
 
 
 def _rehearsed(job: Job) -> list[Finding]:
+    try:
+        return _in_a_folder(job)
+    except OSError as error:
+        return [_failed(job, f"its folder for temporary files cannot be used: {error.strerror}")]
+
+
+def _in_a_folder(job: Job) -> list[Finding]:
     with tempfile.TemporaryDirectory(prefix="lgh-rehearsal-") as name:
         folder = Path(name)
         spec = {**asdict(job.spec), "output": name}
@@ -155,11 +162,14 @@ def _names(round_: Round, benchmark: str) -> set[str]:
 
 def _built_in(model: str, scenario: str) -> dict[str, str] | str:
     """LoadGen's settings for a model, or why they cannot be seen."""
-    with tempfile.TemporaryDirectory(prefix="lgh-model-") as name:
-        if why := _started(Path(name), model, scenario):
-            return why
-        found: dict[str, str] = json.loads((Path(name) / rehearsal.BUILT_IN).read_text(encoding="utf-8"))
-        return found
+    try:
+        with tempfile.TemporaryDirectory(prefix="lgh-model-") as name:
+            if why := _started(Path(name), model, scenario):
+                return why
+            found: dict[str, str] = json.loads((Path(name) / rehearsal.BUILT_IN).read_text(encoding="utf-8"))
+            return found
+    except OSError as error:
+        return f"the folder for temporary files cannot be used: {error.strerror}"
 
 
 def _model(severity: Severity, benchmark: str, scenario: Scenario, found: str, wanted: str, fix: str) -> Finding:
@@ -175,6 +185,8 @@ def _asked(job: Job) -> Iterator[Finding]:
         return
     for line in plan.locked:
         yield _setting(job, "user.conf", line, "a setting that the division allows", "Take it out of the plan.")
+    if job.spec.mode is not TestMode.PERFORMANCE or job.test:
+        return
     hinted = "target_qps" in rounds.load(job.spec.round).rules(job.spec.benchmark).user_conf.get(job.spec.scenario, {})
     if job.spec.scenario.loadgen == "Server" and "target_qps" not in plan.given and not hinted:
         fix = f"Name the rate: [benchmark.{job.spec.scenario}] overrides = {{ target_qps = … }}."
@@ -184,6 +196,3 @@ def _asked(job: Job) -> Iterator[Finding]:
 def _setting(job: Job, key: str, found: str, wanted: str, fix: str) -> Finding:
     clause = "inference_rules.adoc, Scenarios"
     return Finding("plan-setting", Severity.WARNING, job.key, key, found, wanted, clause, fix)
-
-
-Rehearse = Callable[[Sequence[Job]], Iterator[Finding]]

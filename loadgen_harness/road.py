@@ -1,20 +1,19 @@
-"""The road from a plan to a submission: the verbs `campaign`, `demo`, `submit` and `report`."""
+"""The road from a plan to a submission: the verbs `campaign`, `demo` and `report`; `submit` is submitting.py."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
+import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from audit.finding import Finding, errors
-from loadgen_harness import assess, campaign, console, energetics, plan, reports, rounds, taxes, verbs
+from loadgen_harness import assess, campaign, console, energetics, plan, preflight, reports, rounds, taxes, verbs
 from loadgen_harness.assess import Assessment
 from loadgen_harness.campaign import Outcome, Policy
 from loadgen_harness.errors import BadInput
@@ -48,6 +47,8 @@ def campaign_(args: argparse.Namespace) -> int:
         show_plan(plan.jobs(chosen, args.output), campaign.charges(chosen, args.output))
         return verbs.OK
     policy = policy_of(args)
+    if args.preflight and not preflight.before_campaign(chosen, args.output, args.only):
+        return verbs.FOUND
     with tally(chosen, args.output, args.only):
         outcomes = carry_out(chosen, args.output, args.only, policy)
         assessments = assess.assess(outcomes)
@@ -215,7 +216,7 @@ def demo(args: argparse.Namespace) -> int:
     found: list[Finding] = []
     if not args.only:
         announce(3, "submission tree: sealed backup, hash, truncation, check")
-        found = build_tree(chosen, assessments, output, output / "submission", None, replace_tree=True)
+        found = demo_tree(chosen, assessments, output)
     announce(4, "report")
     page = build_report(outcomes, assessments, output)
     show_summary(assessments, outcomes)
@@ -228,16 +229,13 @@ def demo(args: argparse.Namespace) -> int:
     return verbs.OK if all(outcome.ok for outcome in outcomes) and not errors(found) else verbs.FOUND
 
 
-def submit(args: argparse.Namespace) -> int:
-    """The submission tree of a finished campaign."""
-    chosen = plan.read(args.plan, args.round)
-    outcomes = finished(chosen, args.campaign)
-    described = json.loads(args.system.read_text(encoding="utf-8")) if args.system else None
-    found = build_tree(chosen, assess.assess(outcomes), args.campaign, args.output, described)
-    verbs.show(found)
-    verdict = "in order" if not errors(found) else "not in order"
-    console.say(f"wrote {args.output}: {verdict}; whole accuracy logs are sealed in {sealed(args.campaign)}", "bold")
-    return verbs.FOUND if errors(found) else verbs.OK
+def demo_tree(chosen: Plan, assessments: Sequence[Assessment], output: Path) -> list[Finding]:
+    """The demo's own tree, made again from the same runs, and what the check finds in it."""
+    material = submitting.of_campaign(chosen, assessments, output, None)
+    places = Places(output / "submission", submitting.sealed(output))
+    shutil.rmtree(places.tree, ignore_errors=True)
+    shutil.rmtree(places.backup, ignore_errors=True)
+    return submitting.made(material, places).findings
 
 
 def report(args: argparse.Namespace) -> int:
@@ -251,65 +249,10 @@ def report(args: argparse.Namespace) -> int:
     if len(args.runs) != 1:
         raise BadInput("--campaign takes one plan: name the plan's file alone before it.")
     chosen = plan.read(args.runs[0], args.round)
-    outcomes = finished(chosen, args.campaign)
+    outcomes = submitting.finished(chosen, args.campaign)
     page = build_report(outcomes, assess.assess(outcomes), args.output or args.campaign, around)
     console.say(f"wrote {page}")
     return verbs.OK
-
-
-def finished(chosen: Plan, folder: Path) -> list[Outcome]:
-    """What a campaign's folder holds; raises BadInput where it holds nothing of the plan."""
-    outcomes = campaign.outcomes(chosen, folder)
-    if not outcomes:
-        raise BadInput(f"{folder} holds no finished run of this plan: run `lgh campaign` first.")
-    return outcomes
-
-
-def sealed(folder: Path) -> Path:
-    """Where whole accuracy logs are kept, outside the tree."""
-    return folder / "sealed-accuracy-logs"
-
-
-def build_tree(
-    chosen: Plan,
-    assessments: Sequence[Assessment],
-    folder: Path,
-    tree: Path,
-    described: Mapping[str, Any] | None,
-    *,
-    replace_tree: bool = False,
-) -> list[Finding]:
-    """Generate, back up, hash, truncate and check, in that order; returns what the check found."""
-    if replace_tree and tree.exists():  # the demo's own, made again from the same runs
-        import shutil
-
-        shutil.rmtree(tree)
-        shutil.rmtree(sealed(folder), ignore_errors=True)
-    meta = submission_meta(chosen, assessments, described)
-    generate.generate([each.entry() for each in assessments], meta, tree)
-    truncate.truncate(tree, sealed(folder))
-    return list(checks.check(tree, rounds.load(chosen.round), verbs.by_checker_name(), backup=sealed(folder)))
-
-
-def submission_meta(
-    chosen: Plan, assessments: Sequence[Assessment], described: Mapping[str, Any] | None
-) -> generate.Submission:
-    """Submitter and system of a plan; what it does not state is seen or N/A."""
-    given = chosen.submission
-    submitter, name = given.get("submitter", "Demo"), given.get("system_name", "this_machine")
-    backends = [(each.result.run.meta["backend"], each.outcome.job.spec.backend) for each in assessments]
-    frameworks = {seen.get("framework", name) for seen, name in backends}
-    seen = of_machine(
-        submitter=submitter,
-        division=chosen.division.value,
-        system_name=given.get("system_title", name),
-        system_type=given.get("system_type", "edge"),
-        framework=", ".join(sorted(str(framework) for framework in frameworks)),
-    )
-    own = {key: value for key, value in given.items() if key in REQUIRED and key != "system_name"}
-    return generate.Submission(
-        submitter=submitter, system_name=name, system={**seen, **own, **(described or {})}, division=chosen.division
-    )
 
 
 def build_report(

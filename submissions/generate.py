@@ -23,10 +23,26 @@ TESTS_WITH_LOG = ("TEST01", "TEST06", "TEST07", "TEST09")  # whose run_verificat
 
 
 @dataclass(frozen=True)
+class Kept:
+    """Documents of a result that somebody wrote or edited: they are copied byte for byte instead of being made.
+
+    `beside` are further files of the result's folder: analyzer_table.* and power_settings.* of a power result.
+    """
+
+    user_conf: Path | None = None
+    readme: Path | None = None
+    measurements: Path | None = None
+    source: Path | None = None
+    beside: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
 class Entry:
     """One result: the runs behind one benchmark in one scenario.
 
-    `accuracy_text` is accuracy.txt without its hash line; `name` is a custom model's folder name, open division only.
+    `accuracy_text` is accuracy.txt without its hash line; `name` is a custom model's folder name, open division only;
+    `inferred` says, for a result that follows from another's runs, how; `power` is the `performance` folder of an
+    official power session, whose testing run `performance` then is.
     """
 
     benchmark: Benchmark
@@ -36,6 +52,9 @@ class Entry:
     accuracy_text: str = ""
     compliance: Mapping[str, tuple[Run, Verdict]] = field(default_factory=dict)
     name: str = ""
+    inferred: str = ""
+    kept: Kept = Kept()
+    power: Path | None = None
 
     @property
     def folder(self) -> str:
@@ -47,7 +66,8 @@ class Entry:
 class Submission:
     """What is the same for all entries; `system` and `measurements` hold what cannot be seen from the runs.
 
-    `system_name` is a folder name ("toybox_1x_cpu"); the name for people is `system["system_name"]`.
+    `system_name` is a folder name ("toybox_1x_cpu"); the name for people is `system["system_name"]`. The two files are
+    copied as they are where they are given.
     """
 
     submitter: str
@@ -57,30 +77,36 @@ class Submission:
     measurements: Mapping[str, str] = field(default_factory=dict)
     source_note: str = ""
     calibration: str = ""
+    system_file: Path | None = None
+    calibration_file: Path | None = None
 
 
 def generate(entries: Sequence[Entry], meta: Submission, output: Path) -> Path:
     """Write the tree of `entries` to `output` and return it; a BadInput leaves nothing behind."""
-    _refuse(entries, meta, output)
+    if output.exists():
+        raise BadInput(f"{output} exists: choose another folder, a finished submission is never overwritten.")
+    refuse(entries, meta)
     partial = output.with_name(f"{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        _write(layout.submitter(partial, meta.division, meta.submitter), entries, meta)
+        write(entries, meta, partial)
         os.replace(partial, output)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return output
 
 
-def _write(home: layout.SubmitterFolder, entries: Sequence[Entry], meta: Submission) -> None:
+def write(entries: Sequence[Entry], meta: Submission, root: Path) -> layout.SubmitterFolder:
+    """Write the files of `entries` below a tree's root; what is there already stays."""
+    home = layout.submitter(root, meta.division, meta.submitter)
     _describe(home, entries, meta)
     for entry in entries:
         _result(home.result(meta.system_name, entry.folder, entry.scenario.value), entry, meta)
+    return home
 
 
-def _refuse(entries: Sequence[Entry], meta: Submission, output: Path) -> None:
-    if output.exists():
-        raise BadInput(f"{output} exists: choose another folder, a finished submission is never overwritten.")
+def refuse(entries: Sequence[Entry], meta: Submission) -> None:
+    """Raise BadInput for what cannot become a tree."""
     if not entries:
         raise BadInput("a submission needs at least one result: give one or more finished runs.")
     if meta.division is Division.NETWORK:
@@ -105,10 +131,17 @@ def _describe(home: layout.SubmitterFolder, entries: Sequence[Entry], meta: Subm
     """Files that belong to the submitter rather than to one result."""
     known = {"system_name": meta.system_name, **meta.system}
     known |= {"division": meta.division.value, "submitter": meta.submitter}
-    _json(home.system(meta.system_name), complete(known))
-    _text(home.calibration, meta.calibration or _calibration(entries))
+    described = complete(known)
+    if meta.system_file is None:
+        _json(home.system(meta.system_name), described)
+    else:
+        _copy(meta.system_file, home.system(meta.system_name))
+    if not _kept(meta.calibration_file, home.calibration):
+        _text(home.calibration, meta.calibration or _calibration(entries))
     for entry in entries:
-        _text(home.source(entry.folder), readme.source(entry.benchmark, entry.performance, meta.source_note))
+        place = home.source(entry.folder)
+        if not _kept(entry.kept.source, place):
+            _text(place, readme.source(entry.benchmark, entry.performance, meta.source_note))
     mapping = {entry.name: layout.internal_name(entry.benchmark.checker_name) for entry in entries if entry.name}
     if mapping:
         _json(home.model_mapping, mapping)
@@ -123,16 +156,40 @@ def _calibration(entries: Iterable[Entry]) -> str:
 
 
 def _result(place: layout.ScenarioFolder, entry: Entry, meta: Submission) -> None:
-    _copy(entry.performance.file("user.conf"), place.user_conf)
-    _json(place.measurements, _measurements(entry, meta))
-    _text(place.readme, readme.scenario(entry.benchmark, entry.scenario, entry.performance, entry.accuracy))
-    _logs(entry.performance, place.performance)
+    kept = entry.kept
+    _copy(kept.user_conf or entry.performance.file("user.conf"), place.user_conf)
+    if not _kept(kept.measurements, place.measurements):
+        _json(place.measurements, _measurements(entry, meta))
+    _readme(place, entry)
+    for file in kept.beside:
+        _copy(file, place.path / file.name)
+    if entry.power:
+        _power(entry.power, place)
+    else:
+        _logs(entry.performance, place.performance)
     if entry.accuracy:
         _logs(entry.accuracy, place.accuracy)
         _copy(entry.accuracy.file(layout.ACCURACY_LOG), place.accuracy.accuracy_log)
         _text(place.accuracy.accuracy_text, entry.accuracy_text)
     for name, (run, verdict) in entry.compliance.items():
         _test(place.test(name), name, run, verdict)
+
+
+def _readme(place: layout.ScenarioFolder, entry: Entry) -> None:
+    """README.md of a result, kept or made; an inferred one says first that it is."""
+    if not _kept(entry.kept.readme, place.readme):
+        _text(place.readme, readme.scenario(entry.benchmark, entry.scenario, entry.performance, entry.accuracy))
+    if entry.inferred:
+        _text(place.readme, f"**{entry.inferred}**\n\n{place.readme.read_text(encoding='utf-8')}")
+
+
+def _power(session: Path, place: layout.ScenarioFolder) -> None:
+    """The official power logs and the two runs of a session, byte for byte: client and server recorded the digests."""
+    of_runs = (layout.DETAIL, layout.SUMMARY, layout.POWER_RUN_FILE)
+    wanted = {place.power: layout.POWER_FILES, place.ranging.path: of_runs, place.performance.path: of_runs}
+    for folder, names in wanted.items():
+        for name in names:
+            _copy(session / folder.name / name, folder / name)
 
 
 def _test(place: layout.TestFolder, name: str, run: Run, verdict: Verdict) -> None:
@@ -185,6 +242,13 @@ def _logs(run: Run, place: layout.Logs) -> None:
     """LoadGen's two text logs, without the trace and the suite's own records."""
     _copy(run.file(layout.DETAIL), place.detail)
     _copy(run.file(layout.SUMMARY), place.summary)
+
+
+def _kept(source: Path | None, target: Path) -> bool:
+    """Whether there was a document to copy."""
+    if source is not None:
+        _copy(source, target)
+    return source is not None
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from audit.finding import Finding, Severity
 from loadgen_harness.run import Run
-from loadgen_harness.types import ResultField, Scenario, SystemType
+from loadgen_harness.types import ResultField, Rules, Scenario, SystemType
 from submissions.subject import Subject
 
 WIDTH = 8  # samples per MultiStream query
@@ -66,8 +66,8 @@ def result(subject: Subject) -> Official | None:
     run = subject.performance
     if run is None:
         return None
-    if inferred := source(subject):
-        return _inferred(run, subject, inferred)
+    if source(subject):
+        return estimate(run, subject.scenario, subject.rules)
     wanted = subject.rules.results.get(subject.scenario)
     if wanted and (value := _number(run, wanted.key)) is not None:
         return Official(value / UNITS_NS.get(wanted.unit, 1.0), wanted.unit, wanted.key)
@@ -97,13 +97,15 @@ def check(subject: Subject) -> Iterator[Finding]:
     yield _finding(Severity.NOTE, file, found.key, (shown, "named as inferred"), "Name it so where you publish it.")
 
 
-def _inferred(run: Run, subject: Subject, scenario: str) -> Official | None:
-    how = INFERENCES[scenario, subject.scenario]
-    value, width = _number(run, how.key), _number(run, "effective_samples_per_query")
-    unit = subject.rules.results.get(subject.scenario, ResultField("", "")).unit or _unit(subject.scenario)
-    if value is None:
+def estimate(run: Run, scenario: Scenario, rules: Rules) -> Official | None:
+    """The figure in `scenario` that follows from another scenario's log; None where none may or can."""
+    how = INFERENCES.get((run.scenario, scenario))
+    value = _number(run, how.key) if how else None
+    if how is None or value is None:
         return None
-    return Official(how.figure(value, width or WIDTH) / UNITS_NS.get(unit, 1.0), unit, how.key, scenario)
+    width = _number(run, "effective_samples_per_query") or WIDTH
+    unit = rules.results.get(scenario, ResultField("", "")).unit or _unit(scenario)
+    return Official(how.figure(value, width) / UNITS_NS.get(unit, 1.0), unit, how.key, run.scenario)
 
 
 def _unit(scenario: Scenario) -> str:

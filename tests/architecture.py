@@ -27,6 +27,7 @@ PROGRAMS = (
     "outlook",
     "assess",
     "road",
+    "submitting",
     "verbs",
     "matrix",
     "matrices",
@@ -40,13 +41,15 @@ PROGRAMS = (
     "maxq",
     "sweep",
     "repeats",
+    "reports",
     "demands",
     "plan_text",
     "planning",
     "preflight",
     "rehearsal",
     "rehearsals",
-    "surveyed",
+    "machine_state",
+    "described_system",
 )
 ROOF = {*TERMINAL, *PROGRAMS, "__main__"}
 GROUND = {"types", "errors", "__init__"}

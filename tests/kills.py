@@ -55,7 +55,7 @@ class Kills:
 
 def begin(folder: Path) -> subprocess.Popen[bytes]:
     """The campaign of a folder, in a process group of its own."""
-    command = lgh("campaign", str(folder / "plan.toml"), "--output", str(folder / "out"))
+    command = lgh("campaign", str(folder / "plan.toml"), "--output", str(folder / "out"), "--no-preflight")
     with (folder / "out.txt").open("ab") as out:
         return subprocess.Popen(command, env=environment(), start_new_session=True, stdout=out, stderr=out)
 

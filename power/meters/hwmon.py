@@ -35,14 +35,15 @@ class Chip:
 KNOWN = {
     "power_meter": Chip("node", 0.10),  # ACPI 4.0: the whole machine, as its maker wired it
     "corsairpsu": Chip("node", 0.05, ("power total",)),  # all outputs of a power supply
-    "amdgpu": Chip("board", 0.05, ("PPT|slowPPT",)),  # of an APU the whole package
+    "amdgpu": Chip("board", 0.05, ("PPT|slowPPT",)),
     "xe": Chip("board", 0.05, ("card", "pkg")),
     "i915": Chip("board", 0.05, ("card", "pkg", "")),
     "nouveau": Chip("board", 0.10),
+    "amd_energy": Chip("package", 0.05, (r"Esocket\d+",)),  # several drivers may tell of one package: this one first
     "zenpower": Chip("package", 0.10, ("SVI2_P_(Core|SoC)",)),
     "fam15h_power": Chip("package", 0.10),
-    "amd_energy": Chip("package", 0.05, (r"Esocket\d+",)),
 }
+APU = Chip("package", 0.10, ("PPT|slowPPT",))  # amdgpu again: there its sensor is that of CPU and GPU together
 PARTS: dict[str, str] = {
     "wall": "wall",
     "node": "node",
@@ -121,7 +122,7 @@ class HwmonMeter:
         self._channels = _named(root, wanted) if wanted else _found(root)
         chips = [channel.chip for channel in self._channels]
         self.scope = chips[0].scope
-        self.parts = tuple(dict.fromkeys(_part(channel, number) for number, channel in enumerate(self._channels)))
+        self.parts = _parts(self._channels)
         self.uncertainty = max(channel.uncertainty for channel in self._channels)
         self.averaging_s = max(channel.averaging_s for channel in self._channels)
         self.interval_s = min(1.0, max(0.1, self.averaging_s))
@@ -165,9 +166,16 @@ def _counter(channel: Channel, clock: Clock) -> Counter:
     return Counter(channel.text(), partial(_sysfs.number, channel.file), Scale(MICRO), clock=clock)
 
 
-def _part(channel: Channel, number: int) -> str:
-    device = (channel.folder / "device").resolve().name
-    return PARTS[channel.chip.scope].format(device=device, number=number)
+def _parts(channels: list[Channel]) -> tuple[str, ...]:
+    """A driver's folder is one device; amd_energy alone has all sockets in one, told by its labels."""
+    folders = list(dict.fromkeys(channel.folder for channel in channels))
+    found: dict[str, None] = {}
+    for channel in channels:
+        socket = re.fullmatch(r"Esocket(\d+)", channel.label)
+        number = int(socket[1]) if socket else folders.index(channel.folder)
+        device = (channel.folder / "device").resolve().name
+        found[PARTS[channel.chip.scope].format(device=device, number=number)] = None
+    return tuple(found)
 
 
 def _found(root: Path) -> list[Channel]:
@@ -178,15 +186,32 @@ def _found(root: Path) -> list[Channel]:
             texts = ", ".join(channel.text() for channel in found)
             raise BadInput(f"meter hwmon found {texts}: name one of them in {VARIABLE}, as hwmon0/power1.")
         if found:
-            return [channel for channel in found if channel.counts == found[0].counts]
+            return _alike(found)
     others = ", ".join(f"{name}/{channel}" for name, channel in _others(root))
     hint = f"name one in {VARIABLE}, such as {others.split(', ')[0]}@node" if others else "use another meter"
     raise BadInput(f"meter hwmon found no sensor whose place it knows ({others or 'no power sensor at all'}): {hint}.")
 
 
+def _alike(channels: list[Channel]) -> list[Channel]:
+    """Those of one driver where several may tell of the same package; counters or readings, not both."""
+    if channels[0].chip.scope == "package":
+        ranked = [*(chip for chip in KNOWN.values() if chip.scope == "package"), APU]
+        best = min(ranked.index(channel.chip) for channel in channels)
+        channels = [channel for channel in channels if ranked.index(channel.chip) == best]
+    return [channel for channel in channels if channel.counts == channels[0].counts]
+
+
+def _known(folder: Path) -> Chip | None:
+    """What a driver measures, None where it is not known; amdgpu names a `vddnb` on APUs alone."""
+    name = _sysfs.optional(folder / "name")
+    if name == "amdgpu" and _sysfs.optional(folder / "in1_label") == "vddnb":
+        return APU
+    return KNOWN.get(name)
+
+
 def _chosen(folder: Path) -> list[Channel]:
     """The channels of one driver that stand for its device, each watt once: energy before power."""
-    chip = KNOWN.get(_sysfs.optional(folder / "name"))
+    chip = _known(folder)
     if chip is None:
         return []
     for kind in ("energy", "power"):
@@ -210,7 +235,7 @@ def _named(root: Path, wanted: str) -> list[Channel]:
         known = ", ".join(f"{folder.name}/{each}" for folder in _folders(root) for each in _channels(folder))
         found = "several such sensors" if folders else "no such sensor"
         raise BadInput(f"{VARIABLE} is {wanted!r}, and there is {found}: choose one of {known or '(none)'}.")
-    chip = KNOWN.get(_sysfs.optional(folders[0] / "name"))
+    chip = _known(folders[0])
     if scope not in PARTS and (scope or chip is None):
         raise BadInput(f"{VARIABLE} is {wanted!r}: end it with what it measures, @ and one of {', '.join(PARTS)}.")
     return [Channel(folders[0], channel, _chip(scope, chip))]

@@ -75,6 +75,24 @@ def test_a_package_is_the_sum_of_its_two_supplies(tmp_path: Path) -> None:
     assert (meter.scope, meter.parts) == ("package", ("cpu/0",))
 
 
+def test_an_apus_sensor_is_the_packages_and_counts_once(tmp_path: Path) -> None:
+    apu = GPU | {"in1_label": "vddnb"}
+    meter = HwmonMeter(machine(tmp_path / "alone", apu))
+    assert (meter.scope, meter.parts, meter.watts()) == ("package", ("cpu/0",), pytest.approx(90))
+    both = HwmonMeter(machine(tmp_path / "both", apu, ZEN))
+    assert both.watts() == pytest.approx(52.5), "two drivers tell of one package"
+    assert both.describe()["sensors"].count("zenpower") == 2
+
+
+def test_amds_energy_driver_has_all_sockets_in_one_folder(tmp_path: Path) -> None:
+    values = {"Ecore000": 1, "Ecore001": 2, "Esocket0": 3, "Esocket1": 4}
+    files: dict[str, object] = {"name": "amd_energy"}
+    for number, (label, count) in enumerate(values.items(), 1):
+        files |= {f"energy{number}_label": label, f"energy{number}_input": count}
+    meter = HwmonMeter(machine(tmp_path, files))
+    assert (meter.scope, meter.parts, meter.counting) == ("package", ("cpu/0", "cpu/1"), True)
+
+
 def test_energy_counters_count_each_watt_once(tmp_path: Path) -> None:
     clock = HandClock()
     root = machine(tmp_path, XE)

@@ -1,0 +1,174 @@
+"""The verb `preflight`, and a campaign's first step: everything known to spoil a plan's runs, found before they begin."""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from audit.finding import Finding, Severity, errors
+from benchmarks._data import assets
+from loadgen_harness import (
+    attempts,
+    cache,
+    console,
+    described_system,
+    machine_state,
+    plan,
+    registry,
+    rehearsals,
+    rounds,
+    samples,
+    settings,
+    verbs,
+)
+from loadgen_harness.errors import BadInput, SuiteError
+from loadgen_harness.expectations import WIDTH
+from loadgen_harness.plan import Job, Plan
+from loadgen_harness.types import Benchmark, Division, Scenario, TestMode
+
+CODE = Path(__file__).parent
+LOG_BYTES = 1 << 20  # of a run beside what grows with its samples
+RESPONSE_BYTES = 256  # of a sample in the accuracy log
+DATA = "inference_rules.adoc, Data Sets"
+
+
+@dataclass(frozen=True)
+class Flight:
+    """A plan as it is about to be run; `described` is the system description, where a file was given."""
+
+    plan: Plan
+    jobs: Sequence[Job]
+    output: Path
+    described: Mapping[str, Any] | None = None
+
+    @property
+    def system(self) -> Mapping[str, Any]:
+        """What is stated of the system: by the plan, then by the file."""
+        return {**self.plan.submission, **(self.described or {})}
+
+
+def preflight_(args: argparse.Namespace) -> int:
+    """Look at everything, run nothing."""
+    chosen = plan.read(args.plan, args.round)
+    described = described_system.read(args.system) if args.system else None
+    flight = Flight(chosen, selected(chosen, args.output, args.only), args.output, described)
+    found = list(findings(flight))
+    if args.format == "json":
+        console.data({"ok": not errors(found), "findings": [asdict(each) for each in found]})
+    else:
+        verbs.show(found)
+        console.say(summary(found), "bold")
+    return verbs.FOUND if errors(found) else verbs.OK
+
+
+def before_campaign(chosen: Plan, output: Path, only: str = "") -> bool:
+    """A campaign's first step: show warnings and errors of the runs still to do; whether it may begin."""
+    left = [job for job in selected(chosen, output, only) if not attempts.finished(job)]
+    verbs.prepare(*(job.spec for job in left))
+    found = [each for each in findings(Flight(chosen, left, output)) if each.severity is not Severity.NOTE]
+    if found:
+        verbs.show(found)
+    if errors(found):
+        console.say(f"{summary(found)}; nothing was run (--no-preflight runs it all the same)", "red")
+    return not errors(found)
+
+
+def selected(chosen: Plan, output: Path, only: str = "") -> list[Job]:
+    """The jobs that match `only`; raises BadInput where none does."""
+    found = [job for job in plan.jobs(chosen, output) if not only or fnmatch.fnmatch(job.key, f"*{only}*")]
+    if not found:
+        raise BadInput(f"no run of the plan matches --only {only!r}: see them with `lgh campaign --dry-run`.")
+    return found
+
+
+def summary(found: Sequence[Finding]) -> str:
+    """How many findings of each weight there are, in one line."""
+    counts = {severity: sum(each.severity is severity for each in found) for severity in Severity}
+    told = ", ".join(f"{count} {severity}{'s' * (count != 1)}" for severity, count in counts.items() if count)
+    return f"preflight: {told or 'nothing found'}"
+
+
+def findings(flight: Flight) -> Iterator[Finding]:
+    """Every finding on a plan, the cheap looks first; without jobs there is nothing to look at."""
+    if not flight.jobs:
+        return
+    yield from _machine(flight)
+    yield from described_system.complete(
+        flight.described, flight.plan.submission, network=flight.plan.division is Division.NETWORK
+    )
+    for job in flight.jobs:
+        yield from _network(job, flight.system)
+    ready: dict[str, bool] = {}
+    for name in dict.fromkeys(job.spec.benchmark for job in flight.jobs):
+        faults = list(data(name))
+        ready[name] = not faults
+        yield from faults
+    yield from rehearsals.check([job for job in flight.jobs if ready[job.spec.benchmark]])
+
+
+def _machine(flight: Flight) -> Iterator[Finding]:
+    yield from machine_state.clocks(machine_state.synchronised())
+    yield from machine_state.disk(flight.output, sum(map(log_bytes, flight.jobs)))
+    yield from machine_state.heat()
+    yield from machine_state.governors()
+    if any(job.spec.device != "cpu" for job in flight.jobs):
+        slowed = "clocks_throttle_reasons.hw_thermal_slowdown,clocks_throttle_reasons.sw_thermal_slowdown"
+        yield from machine_state.gpus(
+            machine_state.smi("compute-apps", "pid,process_name,used_memory"), machine_state.smi("gpu", slowed)
+        )
+    yield from machine_state.leftovers(Path.cwd())
+    yield from machine_state.code(CODE, flight.plan.division)
+
+
+def log_bytes(job: Job) -> int:
+    """About how large a run's folder becomes."""
+    benchmark: Benchmark = registry.load(registry.BENCHMARKS, job.spec.benchmark)
+    round_ = rounds.load(job.spec.round)
+    chosen = settings.plan(job.spec, benchmark, round_).settings
+    if job.spec.mode is TestMode.ACCURACY:
+        count = benchmark.variant(job.spec.scenario, job.spec.mode, job.spec.test, round_).total_count
+        return LOG_BYTES + count * (samples.DTYPE.itemsize + RESPONSE_BYTES)
+    seconds = chosen.min_duration_ms / 1000
+    by_time = {
+        "SingleStream": seconds * 1e9 / max(chosen.single_stream_expected_latency_ns, 1),
+        "MultiStream": WIDTH * seconds * 1e9 / max(chosen.multi_stream_expected_latency_ns, 1),
+        "Server": seconds * chosen.server_target_qps,
+        "Offline": 1.1 * seconds * chosen.offline_expected_qps,
+    }[chosen.scenario]
+    rows = min(int(max(by_time, chosen.min_query_count)), samples.LIMIT)
+    return LOG_BYTES + rows * samples.DTYPE.itemsize
+
+
+def data(name: str) -> Iterator[Finding]:
+    """Packages of data and model that lie in the cache are whole and are those that were pinned."""
+    benchmark: Benchmark = registry.load(registry.BENCHMARKS, name)
+    for each in benchmark.assets:
+        if not (cache.home() / assets.catalogue()[each].folder).exists():
+            what = ("not fetched yet", "in the cache")
+            fix = "Start the campaign (it fetches them first), or run `lgh campaign` with --assets FOLDER."
+            yield Finding("data", Severity.WARNING, name, each, *what, DATA, fix)
+            continue
+        try:
+            assets.resolve(each, offline=True)
+        except SuiteError as error:
+            what = (str(error), "the files that were pinned by their digests")
+            yield Finding(
+                "data", Severity.ERROR, name, each, *what, DATA, "Delete it from the cache and fetch it anew."
+            )
+
+
+def _network(job: Job, described: Mapping[str, Any]) -> Iterator[Finding]:
+    """Bandwidth is judged by the rate of a performance run, where that is known beforehand."""
+    if job.spec.mode is not TestMode.PERFORMANCE or job.test:
+        return
+    benchmark: Benchmark = registry.load(registry.BENCHMARKS, job.spec.benchmark)
+    chosen = settings.plan(job.spec, benchmark, rounds.load(job.spec.round))
+    if "target_qps" not in chosen.given:
+        return
+    offline = job.spec.scenario is Scenario.OFFLINE
+    per_s = chosen.settings.offline_expected_qps if offline else chosen.settings.server_target_qps
+    yield from described_system.bandwidth(benchmark.name, per_s, benchmark.input_dtype, described)

@@ -1,0 +1,84 @@
+"""A tree is built whole beside its place and then renamed: generated, accuracy logs sealed, hashed and truncated.
+
+A kill at any moment leaves no tree, or the whole one; the same call again finishes, or finds that nothing is left to do.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadgen_harness import durable
+from loadgen_harness.errors import BadInput
+from submissions import layout
+from submissions.generate import Entry, Submission, refuse, write
+from submissions.truncate import truncate
+
+PRIVATE_ID = "privateid.json"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the tree goes, and the sealed backup of its whole accuracy logs, which lies outside it."""
+
+    tree: Path
+    backup: Path
+
+
+def build(entries: Sequence[Entry], meta: Submission, places: Places, *, private_ids: bool = False) -> bool:
+    """Write the truncated tree; False where it is there already, byte for byte.
+
+    With `private_ids` every system gets the file in which the official checker keeps its private identifier. Raises
+    BadInput, having written no tree, for what cannot become one and for a tree of other content in its place.
+    """
+    refuse(entries, meta)
+    tree = places.tree.resolve()
+    if places.backup.resolve().is_relative_to(tree):
+        raise BadInput(f"the backup {places.backup} lies inside the submission: choose a folder outside {places.tree}.")
+    partial = tree.with_name(f"{tree.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of a call that was killed
+    try:
+        home = write(entries, meta, partial)
+        truncate(partial, places.backup)
+        if private_ids:
+            _private(home)
+        if not tree.exists():
+            durable.settle(partial)
+            durable.move(partial, tree)
+            return True
+        if other := difference(partial, tree):
+            raise BadInput(
+                f"{places.tree} exists and differs from what would be written, first in {other}: choose another folder, "
+                "a finished submission is never overwritten."
+            )
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return False
+
+
+def private_id(submitter: str, system: str) -> str:
+    """A name for a system that does not tell it; the same for the same submitter and system."""
+    return f"system-{hashlib.sha256(f'{submitter}/{system}'.encode()).hexdigest()[:16]}"
+
+
+def difference(one: Path, other: Path) -> str:
+    """The first file by name that two trees do not both have with the same bytes; empty where they are equal."""
+    here, there = set(_files(one)), set(_files(other))
+    unequal = (name for name in here & there if not filecmp.cmp(one / name, other / name, shallow=False))
+    return min([*(here ^ there), *unequal], default="")
+
+
+def _files(root: Path) -> Iterator[str]:
+    yield from (path.relative_to(root).as_posix() for path in root.rglob("*") if not path.is_dir() or path.is_symlink())
+
+
+def _private(home: layout.SubmitterFolder) -> None:
+    """The file that the official checker's --private-ids reads, and writes for a system that has none."""
+    for folder in layout.folders(home.results):
+        text = json.dumps({folder.name: private_id(home.submitter, folder.name)}, indent=4)
+        (folder / PRIVATE_ID).write_text(text, encoding="utf-8")
