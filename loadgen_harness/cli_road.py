@@ -44,31 +44,15 @@ def submit(parser: argparse.ArgumentParser) -> None:
     """Arguments of `lgh submit`."""
     parser.add_argument("plan", type=Path, nargs="?", help="the plan of a finished campaign")
     parser.add_argument("--campaign", type=Path, metavar="FOLDER", help="folder of the finished campaign")
-    parser.add_argument(
-        "--from",
-        type=Path,
-        dest="manifest",
-        metavar="MANIFEST.toml",
-        help="runs that were made elsewhere, in place of a plan",
-    )
+    text = "runs that were made elsewhere, in place of a plan"
+    parser.add_argument("--from", type=Path, dest="manifest", metavar="MANIFEST.toml", help=text)
     parser.add_argument("--output", type=Path, metavar="TREE", help="folder of the tree; the same command finishes it")
     parser.add_argument("--system", type=Path, help="system description (JSON) as `lgh system` writes it")
-    parser.add_argument(
-        "--backup",
-        type=Path,
-        metavar="FOLDER",
-        help="whole accuracy logs, sealed (default: in the campaign, or beside the tree)",
-    )
-    parser.add_argument(
-        "--infer", action="append", default=[], metavar="[BENCHMARK/]SCENARIO[=SOURCE]",
-        help="a result that --dry-run shows as offered, or a benchmark's 99 %% form; repeatable",
-    )  # fmt: skip
-    parser.add_argument(
-        "--private-ids", action="store_true", help="privateid.json for each system, as the checker reads it"
-    )
-    parser.add_argument(
-        "--archive", type=Path, metavar="FILE.tar.gz", help="pack the tree, with the SHA-256 of every file"
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="what would be in it and what may be inferred; writes nothing"
-    )
+    text = "whole accuracy logs, sealed (default: in the campaign, or beside the tree)"
+    parser.add_argument("--backup", type=Path, metavar="FOLDER", help=text)
+    text = "a result that --dry-run shows as offered, or a benchmark's 99 %% form; repeatable"
+    name = "[BENCHMARK/]SCENARIO[=SOURCE]"
+    parser.add_argument("--infer", action="append", default=[], metavar=name, help=text)
+    parser.add_argument("--private-ids", action="store_true", help="privateid.json for each system, for the checker")
+    parser.add_argument("--archive", type=Path, metavar="FILE.tar.gz", help="pack the tree, with every file's SHA-256")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be in it and what may be inferred")

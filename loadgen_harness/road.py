@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from audit.finding import Finding, errors
-from loadgen_harness import assess, campaign, console, energetics, plan, preflight, reports, rounds, taxes, verbs
+from loadgen_harness import assess, campaign, console, energetics, plan, preflight, reports, submitting, taxes, verbs
 from loadgen_harness.assess import Assessment
 from loadgen_harness.campaign import Outcome, Policy
 from loadgen_harness.errors import BadInput
@@ -21,12 +21,10 @@ from loadgen_harness.plan import Job, Plan
 from loadgen_harness.run import Run
 from loadgen_harness.types import Target
 from power.surroundings import NONE_GIVEN, Surroundings
-from submissions import check as checks
-from submissions import generate, truncate
+from submissions.build import Places
 from submissions.record import RunResult
 from submissions.report import ENDINGS
 from submissions.report import report as write_report
-from submissions.system import REQUIRED, of_machine
 
 DEMO_PLAN = Path("demo")
 RESULTS = ("run", "verdict", "result>")

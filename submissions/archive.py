@@ -85,16 +85,16 @@ def _names(tree: Path) -> list[str]:
 
 def _write(tree: Path, target: Path) -> None:
     """Without times, owners and the archive's own name, which would differ every time."""
-    with target.open("wb") as file:
-        with (
-            gzip.GzipFile(filename="", mode="wb", compresslevel=LEVEL, fileobj=file, mtime=0) as packed,
-            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
-        ):
-            for name in _names(tree):
-                member = tarfile.TarInfo(name)
-                member.size, member.mode = (tree / name).stat().st_size, MODE
-                with (tree / name).open("rb") as content:
-                    archive.addfile(member, content)
+    with (
+        target.open("wb") as file,
+        gzip.GzipFile(filename="", mode="wb", compresslevel=LEVEL, fileobj=file, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for name in _names(tree):
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = (tree / name).stat().st_size, MODE
+            with (tree / name).open("rb") as content:
+                archive.addfile(member, content)
 
 
 def _lines(digests: Mapping[str, str]) -> str:

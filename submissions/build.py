@@ -1,6 +1,6 @@
 """A tree is built whole beside its place and then renamed: generated, accuracy logs sealed, hashed and truncated.
 
-A kill at any moment leaves no tree, or the whole one; the same call again finishes, or finds that nothing is left to do.
+A kill at any moment leaves no tree, or the whole one; the same call again finishes, or finds nothing left to do.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def build(entries: Sequence[Entry], meta: Submission, places: Places, *, private
             return True
         if other := difference(partial, tree):
             raise BadInput(
-                f"{places.tree} exists and differs from what would be written, first in {other}: choose another folder, "
-                "a finished submission is never overwritten."
+                f"{places.tree} exists and differs from what would be written, first in {other}: choose another "
+                "folder, a finished submission is never overwritten."
             )
     finally:
         shutil.rmtree(partial, ignore_errors=True)
