@@ -17,8 +17,8 @@ UNKNOWN = "unknown"
 class Need:
     """What one benchmark needs; None is unknown, and sizes are in GB of 10^9 bytes.
 
-    `ingress` and `egress` are elements of one sample on the network, `ingress_bytes` its bytes whatever the type; 0 means
-    that the rules only ask for more than none.
+    `ingress` and `egress` are elements of one sample on the network, `ingress_bytes` its bytes whatever the type; 0
+    means that the rules only ask for more than none.
     """
 
     data: str = ""

@@ -181,12 +181,8 @@ def _doctor(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
 
 
 def _system(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
-    parser = _verb(verbs, "system", "verbs.system_", "The official system description, as far as it can be seen.")
-    parser.add_argument("--output", type=Path, help="file to write (default: print)")
-    parser.add_argument("--submitter", default="N/A")
-    parser.add_argument("--name", default="N/A", help="system name")
-    parser.add_argument("--type", default="edge", choices=["edge", "datacenter", "datacenter,edge"])
-    parser.add_argument("--division", default="closed", choices=["closed", "open", "network"])
+    text = "The official system description: what can be seen, and questions for the rest."
+    cli_road.system(_verb(verbs, "system", "describing.system_", text))
 
 
 def _run(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]

@@ -56,3 +56,23 @@ def submit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--private-ids", action="store_true", help="privateid.json for each system, for the checker")
     parser.add_argument("--archive", type=Path, metavar="FILE.tar.gz", help="pack the tree, with every file's SHA-256")
     parser.add_argument("--dry-run", action="store_true", help="show what would be in it and what may be inferred")
+
+
+def system(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `lgh system`."""
+    parser.add_argument("--output", type=Path, metavar="FILE", help="file to write or to refresh (default: print)")
+    parser.add_argument("--update", action="store_true", help="write the changes to an existing FILE without asking")
+    parser.add_argument("--nodes", type=Path, nargs="+", default=[], metavar="FILE", help="merge these, one a node")
+    parser.add_argument("--heterogeneous", action="store_true", help="the nodes may be unequal")
+    parser.add_argument("--check", type=Path, nargs="+", default=[], metavar="FILE", help="what the rules want")
+    parser.add_argument("--submitter", help="as registered with MLCommons; it names a folder")
+    parser.add_argument("--name", help="system name, for people")
+    parser.add_argument("--type", choices=("edge", "datacenter", "datacenter,edge"), help="default: edge")
+    parser.add_argument("--division", choices=("closed", "open", "network"), help="default: closed")
+    parser.add_argument("--status", choices=("available", "preview", "rdi"), help="default: available")
+    parser.add_argument("--cooling", help="air, liquid, passive, ...")
+    parser.add_argument("--hw-notes", help="what else of the hardware a reader needs")
+    parser.add_argument("--sw-notes", help="what else of the software a reader needs")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="any other of the 35 keys; repeatable"
+    )

@@ -90,6 +90,11 @@ def confirmed(question: str) -> bool:
     return sys.stdin.isatty() and OUT.input(Text(f"{visible(question)} [y/N] ")).strip().lower() in ("y", "yes")
 
 
+def answered(question: str) -> str:
+    """What a person at the terminal types; empty without a terminal, where nobody is asked."""
+    return OUT.input(Text(f"{visible(question)} ")).strip() if sys.stdin.isatty() else ""
+
+
 def clock(seconds: float) -> str:
     """Seconds as 1:05 or 1:02:03."""
     whole = max(int(seconds + 0.5), 0)

@@ -26,6 +26,8 @@ def write(path: Path, wish: Wish) -> tuple[str, ...]:
         partial.write_text(text(wish, names, path.stem), encoding="utf-8")
         durable.move(partial, path)
     except OSError as error:
+        if partial.exists():
+            partial.unlink()
         raise BadInput(f"cannot write {path} ({error.strerror}): choose another --write.") from error
     return names
 

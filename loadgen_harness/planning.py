@@ -35,7 +35,8 @@ def plan_(args: argparse.Namespace) -> int:
     if args.write:
         names = plan_text.write(args.write, wish)
         left = [name for name in wish.benchmarks if name not in names]
-        console.note(f"wrote {args.write}: {', '.join(names)}{left and ' without ' + ', '.join(left) or ''}")
+        without = f", without {', '.join(left)}" if left else ""
+        console.note(f"wrote {args.write}: {', '.join(names)}{without}")
     return verbs.OK
 
 

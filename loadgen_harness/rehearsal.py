@@ -1,7 +1,7 @@
 """LoadGen's settings for one run, seen without the run: `python -m loadgen_harness.rehearsal FOLDER` asks one query.
 
-`… rehearsal FOLDER MODEL SCENARIO` writes what LoadGen's own mlperf.conf says of a model instead. A process of its own each
-time: LoadGen reads its configuration once in a process.
+`… rehearsal FOLDER MODEL SCENARIO` writes what LoadGen's own mlperf.conf says of a model instead. A process of its own
+each time: LoadGen reads its configuration once in a process.
 """
 
 from __future__ import annotations

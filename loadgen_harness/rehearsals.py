@@ -47,7 +47,7 @@ def check(jobs: Sequence[Job]) -> Iterator[Finding]:
         for one in named:
             yield from one.result()
     for job in jobs:
-        yield from _asked(job)
+        yield from asked(job)
 
 
 def _distinct(jobs: Sequence[Job]) -> Iterator[Job]:
@@ -176,7 +176,7 @@ def _model(severity: Severity, benchmark: str, scenario: Scenario, found: str, w
     return Finding("model-name", severity, f"{benchmark}/{scenario}", "model name", found, wanted, MODELS, fix)
 
 
-def _asked(job: Job) -> Iterator[Finding]:
+def asked(job: Job) -> Iterator[Finding]:
     """What the plan asks for and does not get, and what it had better ask for."""
     try:
         plan = settings.plan(job.spec, _benchmark(job), rounds.load(job.spec.round))

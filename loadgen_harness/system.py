@@ -7,13 +7,13 @@ import os
 import platform
 import resource
 import shutil
-import subprocess
 import time
 from pathlib import Path
 
 import psutil
 
-UNSEEN = "N/A"
+from loadgen_harness.system_gpus import UNSEEN, rows
+
 SMI_PERIOD_S = 2.0
 
 
@@ -72,14 +72,14 @@ def _software() -> dict[str, str]:
 
 
 def _accelerators() -> dict[str, str]:
-    rows = _smi("gpu", "name,memory.total,clocks.max.sm")
-    if not rows:
+    found = rows("gpu", "name,memory.total,clocks.max.sm")
+    if not found:
         return {"accelerators_per_node": "0", "accelerator_model_name": UNSEEN, "accelerator_memory_capacity": UNSEEN}
     return {
-        "accelerators_per_node": str(len(rows)),
-        "accelerator_model_name": rows[0][0],
-        "accelerator_memory_capacity": f"{float(rows[0][1]) / 1024:.0f} GiB",
-        "accelerator_frequency": f"{rows[0][2]} MHz",
+        "accelerators_per_node": str(len(found)),
+        "accelerator_model_name": found[0][0],
+        "accelerator_memory_capacity": f"{int(found[0][1]) / 1024:.0f} GiB" if found[0][1].isdigit() else UNSEEN,
+        "accelerator_frequency": f"{found[0][2]} MHz",
     }
 
 
@@ -97,7 +97,7 @@ class DeviceMemory:
             return
         self._next = time.monotonic() + SMI_PERIOD_S
         ours = _family(self._pid)
-        used = [int(row[1]) for row in _smi("compute-apps", "pid,used_memory") if row[0] in ours]
+        used = [int(row[1]) for row in rows("compute-apps", "pid,used_memory") if row[0] in ours]
         if used:
             self.peak_bytes = max(self.peak_bytes or 0, sum(used) << 20)
 
@@ -108,15 +108,6 @@ def _family(pid: int) -> set[str]:
         return {str(pid), *(str(child.pid) for child in psutil.Process(pid).children(recursive=True))}
     except psutil.Error:  # it has just ended
         return {str(pid)}
-
-
-def _smi(what: str, fields: str) -> list[list[str]]:
-    """Rows of an nvidia-smi query, none where it is absent or fails."""
-    if not shutil.which("nvidia-smi"):
-        return []
-    command = ["nvidia-smi", f"--query-{what}={fields}", "--format=csv,noheader,nounits"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
-    return [[cell.strip() for cell in line.split(",")] for line in answer.stdout.splitlines() if line.strip()]
 
 
 def _read(path: str) -> str:

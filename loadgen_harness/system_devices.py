@@ -71,8 +71,8 @@ def _physical(port: Path) -> bool:
 
 
 def _port(port: Path) -> str:
-    """`Ethernet 25 Gbit/s (mlx5_core)`; a port that is down has no speed."""
+    """`25 Gbit/s Ethernet (mlx5_core)`; a port that is down has no speed."""
     speed = read(port / "speed")
-    rate = f" {int(speed) / 1000:g} Gbit/s" if speed.isdigit() and int(speed) else ""
+    rate = f"{int(speed) / 1000:g} Gbit/s " if speed.isdigit() and int(speed) else ""
     driver = (port / "device/driver").resolve().name if (port / "device/driver").exists() else ""
-    return f"{KINDS[read(port / 'type')]}{rate}{f' ({driver})' if driver else ''}"
+    return f"{rate}{KINDS[read(port / 'type')]}{f' ({driver})' if driver else ''}"

@@ -26,7 +26,7 @@ NONE = {"accelerators_per_node": "0", "accelerator_model_name": UNSEEN, "acceler
 
 
 def seen() -> dict[str, str]:
-    """Keys of the description that begin with `accelerator`, and `driver`; where nvidia-smi is absent, no accelerator."""
+    """The description's keys on accelerators, and `driver`; no accelerator where nvidia-smi is absent."""
     gpus = _gpus()
     if not gpus:
         return dict(NONE)
@@ -74,8 +74,8 @@ def _gpus() -> list[dict[str, str]]:
     for fields in (FIELDS, FIELDS[:2]):
         found = [row for row in rows("gpu", ",".join(fields)) if len(row) == len(fields)]
         if found:
-            return [{key: "" if "N" in cell[:2] and cell[0] == "[" else cell for key, cell in zip(fields, row, strict=True)}
-                    for row in found]  # fmt: skip
+            told = (["" if cell.startswith(("[N", "N/A")) else cell for cell in row] for row in found)
+            return [dict(zip(fields, row, strict=True)) for row in told]
     return []
 
 
@@ -95,7 +95,9 @@ def _pcie(gpu: Mapping[str, str]) -> str:
 def _memory(gpu: Mapping[str, str]) -> str:
     """Clock and error correction; which kind of memory it is, nvidia-smi does not tell."""
     clock, ecc = gpu.get("clocks.max.memory", ""), gpu.get("ecc.mode.current", "")
-    return ", ".join(part for part in (f"{clock} MHz" if clock.isdigit() else "", f"ECC {ecc.lower()}" if ecc else "") if part)
+    return ", ".join(
+        part for part in (f"{clock} MHz" if clock.isdigit() else "", f"ECC {ecc.lower()}" if ecc else "") if part
+    )
 
 
 def _nvlink() -> str:

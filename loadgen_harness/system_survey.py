@@ -1,8 +1,8 @@
 """All that can be seen of this machine for the official system description, looked at anew with every call.
 
 `system.describe()` is the cheap form that every run's record holds; this one asks dmidecode and nvidia-smi.
-The package mlperf-sysinfo (1.0.0a12) does not look itself: it hands the work to one pinned alpha of mlc-scripts,
-which fetches automation scripts and builds environments, and writes its words over what a person edited.
+The package mlperf-sysinfo (1.0.0a12) is not used: it does not look itself but hands the work to one pinned alpha of
+mlc-scripts with its own environments, and knows no file that a person edited.
 """
 
 from __future__ import annotations

@@ -39,27 +39,6 @@ def _kinds() -> tuple[registry.Kind, ...]:
     return registry.BENCHMARKS, registry.BACKENDS, registry.WORKERS, registry.METERS, registry.TESTS
 
 
-def system_(args: argparse.Namespace) -> int:
-    """What can be seen of this machine, as the official system description."""
-    from submissions.system import of_machine
-
-    described = of_machine(
-        submitter=args.submitter, division=args.division, system_name=args.name, system_type=args.type, framework="N/A"
-    )
-    if not args.output:
-        console.data(described)
-        return OK
-    if args.output.exists():
-        raise BadInput(f"{args.output} exists: choose another --output, what a person edited is never overwritten.")
-    import json
-
-    partial = args.output.with_name(f"{args.output.name}.partial")
-    partial.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
-    partial.rename(args.output)
-    console.say(f"wrote {args.output}: replace N/A where the field means something on this machine.")
-    return OK
-
-
 def doctor(args: argparse.Namespace) -> int:
     """What works here and what would be needed for the rest."""
     rows = [("LoadGen", *_package("mlperf_loadgen", "mlcommons-loadgen==6.0.17")), ("native bridge", *_bridge())]

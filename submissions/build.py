@@ -56,6 +56,11 @@ def build(entries: Sequence[Entry], meta: Submission, places: Places, *, private
                 f"{places.tree} exists and differs from what would be written, first in {other}: choose another "
                 "folder, a finished submission is never overwritten."
             )
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise BadInput(
+            f"cannot write {places.tree} ({why}): free some space there, or choose another folder."
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return False

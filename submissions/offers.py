@@ -81,6 +81,8 @@ def _scenarios(entries: Sequence[Entry], round_: Round, system_type: str) -> Ite
         for (source, scenario), how in inferred.INFERENCES.items():
             if entry.scenario.value != source or (rules.limits and scenario not in rules.limits):
                 continue
+            if entry.accuracy is None and (not round_.accuracy_scenarios or scenario in round_.accuracy_scenarios):
+                continue  # the copy would lack what the round wants there
             figure = inferred.estimate(entry.performance, scenario, rules)
             if figure and 0 < figure.value < math.inf:
                 words = _words(source, figure, how.words)

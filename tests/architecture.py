@@ -50,6 +50,7 @@ PROGRAMS = (
     "rehearsals",
     "machine_state",
     "described_system",
+    "describing",
 )
 ROOF = {*TERMINAL, *PROGRAMS, "__main__"}
 GROUND = {"types", "errors", "__init__"}

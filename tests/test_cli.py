@@ -80,8 +80,10 @@ def test_doctor_and_system(tmp_path: Path) -> None:
     assert len(described) == 35
     output = tmp_path / "system.json"
     assert call("system", "--output", str(output)).returncode == 0
-    assert "exists" in refused("system", "--output", str(output))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["system.json"]
+    written = output.read_bytes()
+    assert "exists" in refused("system", "--output", str(output), "--submitter", "Other")
+    assert output.read_bytes() == written
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["system.json", "system.json.seen"]
 
 
 def test_help() -> None:

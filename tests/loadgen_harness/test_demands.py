@@ -147,6 +147,8 @@ def test_the_plan_that_is_written_runs_what_the_rules_demand(tmp_path: Path) -> 
     assert read.submission["system_type"] == "edge"
     with pytest.raises(BadInput, match="never overwritten"):
         plan_text.write(file, asked)
+    with pytest.raises(BadInput, match="No such file or directory"):
+        plan_text.write(tmp_path / "gone" / "plan.toml", asked)
     with pytest.raises(BadInput, match="implements none"):
         plan_text.write(tmp_path / "none.toml", wish("bert-99"))
     assert sorted(path.name for path in tmp_path.iterdir()) == [file.name]
