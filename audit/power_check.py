@@ -7,7 +7,7 @@ against the same sessions. No item stops another, and a hostile file is a Findin
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -22,7 +22,8 @@ from power.simulator import MARK
 Item = Callable[[Record], Iterator[Finding]]
 UNCHANGED = "run an unmodified checkout of mlcommons/power-dev at c4b3ad82 on both machines, and repeat the session"
 MOST = 50  # findings of one item: a hostile file could have a million
-MARKED = (*SESSION, *(f"{place}/{name}" for place in PHASES.values() for name in ("spl.txt", "ptd_out.txt")))
+LONE = ("spl.txt", "ptd_out.txt")  # of a run
+MARKED = (*SESSION, *(f"{place}/{name}" for place in PHASES.values() for name in LONE))
 
 
 def check(folder: Path, root: Path | None = None) -> Iterator[Finding]:
@@ -40,10 +41,13 @@ def check(folder: Path, root: Path | None = None) -> Iterator[Finding]:
             yield record.fault(name, "power", what, ("Performance and Power Logs", REPEAT))
 
 
-def simulated(folder: Path, root: Path | None = None) -> Iterator[Finding]:
-    """Every file of a session that carries the mark of the PTDaemon simulator: nothing was measured."""
+def simulated(folder: Path, root: Path | None = None, files: Sequence[str] = MARKED) -> Iterator[Finding]:
+    """Every file of a session that carries the mark of the PTDaemon simulator: nothing was measured.
+
+    For one run's folder, apart from its session, `files` are LONE.
+    """
     record = Record(folder, root or folder, {}, {})
-    for file in MARKED:
+    for file in files:
         try:
             with Inside(record.root).open(folder / file) as opened:
                 marked = carries(iter(lambda: opened.read(1 << 20), b""))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from audit import accuracy, across, rules, runtime, tax
+from audit import accuracy, across, power_check, rules, runtime, tax
 from audit.case import Case, Claim
 from audit.evidence import Evidence
 from audit.finding import Finding, Severity
@@ -210,7 +210,10 @@ def findings_of(run: Run, claim: Claim | None = None, *, round_: Round | None = 
     round_ = round_ or own
     yield from rules.check(run, benchmark, round_, claim)
     yield from tax.findings(run)
+    yield from power_check.simulated(run.path, files=power_check.LONE)
     for fault in energy.findings(run):
+        if fault.key == energy.SIMULATED:
+            continue  # the error above tells of it
         yield Finding(
             check="power",
             severity=Severity.WARNING,

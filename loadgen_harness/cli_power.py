@@ -41,7 +41,7 @@ def factors(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("factors of derived figures")
     group.add_argument("--factors", type=Path, metavar="FILE", help="TOML file with any of these")
     group.add_argument("--pue", type=float, help="energy of the site over that of its computers (default: 1, not set)")
-    group.add_argument("--country", help="whose grid's intensity, by name or three-letter code (extra: carbon)")
+    group.add_argument("--country", help="whose grid's intensity, by name or ISO-3 code such as USA (extra: carbon)")
     group.add_argument("--grid-g-per-kwh", type=float, metavar="G", help="the grid's intensity, instead of a country")
     group.add_argument("--embodied-kg", type=float, metavar="KG", help="CO2e of making the devices")
     group.add_argument("--lifetime-years", type=float, metavar="YEARS", help="how long the devices live")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import math
 import os
 from collections.abc import Sequence
@@ -12,11 +13,11 @@ from typing import Any
 
 from loadgen_harness import console, verbs
 from loadgen_harness.errors import BadInput
-from loadgen_harness.run import Run
+from loadgen_harness.run import DETAIL, Run
 from power import factors, repeated, stars, surroundings
 from power.amount import Amount
 from power.derived import Figure, derive
-from power.figures import figure
+from power.figures import figure, readings
 from power.repeated import NOT_OFFICIAL, QUANTITIES, Repeated
 from power.shares import FORMULA, shares
 from power.stars import RULE, Rating
@@ -31,7 +32,7 @@ SINGLE = "one run has no interval over runs: `lgh run … --repeats` makes 10"
 
 def energy_(args: argparse.Namespace) -> int:
     """The energy of runs and every derived figure."""
-    found = repeated.gather(stars.runs_of(args.runs))
+    found = repeated.gather(runs_of(args.runs))
     around = surroundings_of(args)
     rating = rating_of(found, args.reference)
     if args.output and args.output.exists():
@@ -53,12 +54,33 @@ def label(args: argparse.Namespace) -> int:
     """An energy label and the metadata of a model card."""
     from submissions import label as labels
 
-    found = repeated.gather(stars.runs_of(args.runs))
+    found = repeated.gather(runs_of(args.runs))
     given = labels.Given(args.model, args.system, args.date)
     facts = labels.facts(found, surroundings_of(args), rating_of(found, args.reference), given)
     for path in labels.write(facts, args.output, png=args.png):
         console.say(f"wrote {path}")
     return verbs.OK
+
+
+def runs_of(paths: Sequence[Path]) -> tuple[Run, ...]:
+    """The runs of a command line; raises BadInput where one is there twice, as itself or as a copy of its log."""
+    runs = stars.runs_of(paths)
+    seen: dict[str, Run] = {}
+    for run in runs:
+        for mark in filter(None, (str(run.path.resolve()), _log_digest(run))):
+            if mark in seen:
+                raise BadInput(f"{run.path} and {seen[mark].path} are one and the same run: give each run once.")
+            seen[mark] = run
+    return runs
+
+
+def _log_digest(run: Run) -> str:
+    """SHA-256 of LoadGen's detail log, which no two runs share; empty where there is none."""
+    log = run.file(DETAIL)
+    if not log.is_file():
+        return ""
+    with log.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def surroundings_of(args: argparse.Namespace) -> Surroundings:
@@ -140,9 +162,9 @@ def _row(run: Run, each: Any) -> tuple[str, ...]:
         if value is None:
             return ""
         low, high = each.interval(value)
-        return Amount(value, low, high).interval(2) if each.estimated else figure(value, 4)
+        return Amount(value, low, high).interval() if each.estimated else figure(value, 4)
 
-    span = f"{figure(each.min_w, 3)}–{figure(each.max_w, 3)}" if not each.estimated else ""
+    span = readings(each.min_w, each.max_w) if not each.estimated else ""
     verdict = "VALID" if run.valid else "INVALID"
     numbers = (each.joules, each.per_sample_j, each.per_token_j)
     return run.path.name, verdict, told(each.mean_w), span, told(each.idle_w), *map(told, numbers)

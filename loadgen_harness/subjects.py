@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from audit import accuracy, alone, official
+from audit import accuracy, alone, official, power_check
 from audit.audited import Answer, Audited
 from audit.finding import Finding, Severity
 from audit.result_rows import WORDS, Figures, qualities
@@ -173,7 +173,7 @@ def _unusable(fault: str) -> Finding:
 def _logs(path: Path, asked: Asked) -> Audited:
     """LoadGen's logs that somebody else made."""
     judged = alone.check(Run(path), asked.said)
-    return _lone(path, asked, judged, judged.findings)
+    return _lone(path, asked, judged, (*power_check.simulated(path, files=power_check.LONE), *judged.findings))
 
 
 def _endpoint(path: Path, asked: Asked) -> Audited:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import fsum, hypot, isfinite, sqrt
+from math import fsum, hypot, sqrt
 
 from loadgen_harness.student import student
-from power.figures import figure
+from power.figures import ends, figure, within
+
+CLIPPED = "clipped at 0"
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,21 @@ class Amount:
     def text(self, *, estimated: bool = False) -> str:
         """Value and interval; of an estimate the interval alone, since its middle is no better than its ends."""
         if estimated:
-            return self.interval(2)
-        return figure(self.value, 4) if self.low == self.high else f"{figure(self.value, 4)} ({self.interval()})"
+            return self.interval()
+        return figure(self.value, 4) if self.low == self.high else f"{self.middle()} ({self.interval()})"
 
-    def interval(self, digits: int = 3) -> str:
-        """The ends alone."""
-        high = figure(self.high, digits) if isfinite(self.high) else "\u221e"
-        return f"{figure(self.low, digits)}\u2013{high}"
+    def middle(self, digits: int = 4) -> str:
+        """The value alone, never printed outside the ends."""
+        return within(self.value, (self.low, self.high), digits)
+
+    def interval(self) -> str:
+        """The ends alone, as many digits as their distance tells; one number where there is no distance."""
+        return ends(self.low, self.high) + (f", {CLIPPED}" if self.clipped else "")
+
+    @property
+    def clipped(self) -> bool:
+        """Whether the lower end was below 0, where no energy can be."""
+        return self.low == 0 < self.value
 
 
 def exact(value: float) -> Amount:

@@ -40,6 +40,8 @@ def of_country(name: str) -> Grid:
     codes = {code.lower(): code for code in table}
     names = {str(row.get("country_name", "")).lower(): code for code, row in table.items()}
     code = codes.get(name.lower()) or names.get(name.lower())
+    if code is None and len(name) == 2:
+        raise BadInput(f"{name!r} is no three-letter code: give the ISO-3 code, such as USA, or the country's name.")
     if code is None:
         near = ", ".join(str(table[names[each]]["country_name"]) for each in _nearest(name.lower(), names))
         raise BadInput(f"unknown country {name!r}: the nearest are {near}; write the name or the three-letter code.")

@@ -9,10 +9,13 @@ from power.combined import total as total
 from power.faults import Fault, faults
 from power.figures import Energy as Energy
 from power.figures import figure as figure
-from power.measurement import measurements
+from power.measurement import ANALYZER_LOG, measurements, simulated
 from power.metered import is_timed, metered
 from power.metered import sample_count as sample_count
 from power.metered import token_count as token_count
+from power.simulator import MARK
+
+SIMULATED = "mark"  # key of the Fault that tells of the PTDaemon simulator
 
 
 def findings(run: Run) -> Iterator[Fault]:
@@ -22,6 +25,14 @@ def findings(run: Run) -> Iterator[Fault]:
         for measurement in taken:
             yield from faults(measurement, run.power_window, taken)
         yield from _complaints(run)
+        yield from _simulated(run)
+
+
+def _simulated(run: Run) -> Iterator[Fault]:
+    """The analyzer's log of a try-out: it is left out of the measurements, so nothing else tells of it."""
+    if simulated(run.path):
+        fix = "measure with PTDaemon and a power analyzer"
+        yield Fault(ANALYZER_LOG, SIMULATED, f"{MARK}: a simulator wrote {ANALYZER_LOG}", "an analyzer's readings", fix)
 
 
 def summarize(run: Run) -> Energy | None:

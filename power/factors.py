@@ -84,6 +84,8 @@ def checked(found: Factors) -> Factors:
         raise BadInput("utilisation is for embodied carbon alone: give embodied_kg and lifetime_years as well.")
     if not found.currency and (found.tariff is not None or found.device_per_hour is not None):
         raise BadInput("a price needs its currency: give currency as well, such as EUR.")
+    if found.currency and found.tariff is None and found.device_per_hour is None:
+        raise BadInput("a currency needs a price: give tariff or device_per_hour as well, or leave currency out.")
     return found
 
 

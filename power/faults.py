@@ -19,6 +19,8 @@ APART = 0.05
 STEP_S = 0.05  # of a clock: what its steering does between two samples is far below
 DRIFT = 0.001  # of the time: twice what the kernel's clock steering (500 ppm) can do
 QUARTER_S = 900  # time zones are whole quarter hours apart
+ANALYZERS_ZONE = "run the analyzer's program with TZ=UTC, then repeat the run"
+OWN_ZONE = "let the machine's clock be in UTC and the log as it was written, then repeat the run"
 FARTHEST_S = 14 * 3600  # from UTC
 
 
@@ -32,6 +34,7 @@ def faults(
     here = measurement.file
     for damage in measurement.damage:
         yield Fault(here, "samples", damage, "a readable sample log", AGAIN)
+    yield from measurement.doubts
     if window is None:
         fix = "measure a performance run that ends naturally"
         yield Fault("mlperf_log_detail.txt", "power_begin", "missing", "power_begin and power_end", fix)
@@ -40,22 +43,24 @@ def faults(
     if not end > begin:
         yield Fault("mlperf_log_detail.txt", "power_end", f"{end - begin:g} s after power_begin", "a window", AGAIN)
         return
-    wrong = list(_values(measurement))
+    wrong = list(_values(measurement, begin, end))
     yield from wrong
     coverage = list(_coverage(measurement, begin, end))
     yield from coverage
     yield from _clock(measurement)
     if not wrong and not coverage:
-        yield from _counter(measurement, begin, end)
-        yield from stuck.check(measurement, begin, end, beside)
+        yield from _counter(measurement.readable, begin, end)
+        yield from stuck.check(measurement.readable, begin, end, beside)
     yield from throttling.check(measurement, begin, end)
 
 
-def _values(measurement: Measurement) -> Iterator[Fault]:
-    here, watts, joules = measurement.file, measurement.watts, measurement.joules
-    bad = ~np.isfinite(watts) | (watts < 0)
+def _values(measurement: Measurement, begin: float, end: float) -> Iterator[Fault]:
+    here, joules = measurement.file, measurement.joules
+    near = _near(measurement.times_s, begin, end)
+    watts, bad = measurement.watts[near], measurement.bad[near]
     if bad.any():
-        found = f"{int(bad.sum())} of {len(watts)} samples, the first {watts[bad][0]:g} W"
+        count = f"{int(bad.sum())} of {len(watts)} samples in and next to LoadGen's window"
+        found = f"{count}, the first {watts[bad][0]:g} W"
         yield Fault(here, "watts", found, "finite watts, none negative", "check the meter, then repeat the run")
     if not np.isfinite(measurement.times_s).all():
         yield Fault(here, "utc_s", "a time that is no number", "UTC seconds", AGAIN)
@@ -65,15 +70,24 @@ def _values(measurement: Measurement) -> Iterator[Fault]:
         yield Fault(here, "joules", "a count that falls or is no number", "a count that never falls", AGAIN)
 
 
+def _near(times: np.ndarray, begin: float, end: float) -> np.ndarray:
+    """Which samples stand behind the window: from the last not after its begin to the first not before its end."""
+    first = times[times <= begin].max(initial=-np.inf)
+    last = times[times >= end].min(initial=np.inf)
+    return np.asarray((times >= first) & (times <= last), dtype=bool)
+
+
 def _coverage(measurement: Measurement, begin: float, end: float) -> Iterator[Fault]:
     here = measurement.file
     times = np.unique(measurement.times_s)
+    covered = len(times) > 0 and times[0] <= begin and times[-1] >= end
+    if not covered:
+        yield _uncovered(here, times, begin, end)  # first: it may say why so few are inside
     inside = times[(times >= begin) & (times <= end)]
     if len(inside) < FEWEST:
         fix = "run longer or sample more often"
         yield Fault(here, "samples", f"{len(inside)} in LoadGen's window", f"at least {FEWEST}", fix)
-    if not len(times) or times[0] > begin or times[-1] < end:
-        yield _uncovered(here, times, begin, end)
+    if not covered:
         return
     first = np.searchsorted(times, begin, side="right") - 1
     last = np.searchsorted(times, end, side="left")
@@ -92,7 +106,11 @@ def _uncovered(here: str, times: np.ndarray, begin: float, end: float) -> Fault:
         hours, minutes = divmod(abs(zone_s) // 60, 60)
         away = f"{hours} h {minutes:02d} min {'ahead of' if zone_s > 0 else 'behind'}"
         found = f"stamps that are {away} LoadGen's UTC: those of a time zone?"
-        return Fault(here, "utc_s", found, wanted, "run the analyzer's program with TZ=UTC, then repeat the run")
+        return Fault(here, "utc_s", found, wanted, OWN_ZONE if here.endswith(".csv") else ANALYZERS_ZONE)
+    if len(times) and times[-1] < end and times[0] <= begin:
+        key, edge = ("power_begin", begin) if times[-1] < begin else ("power_end", end)
+        found = f"the log ends {edge - times[-1]:.2f} s before {key}: the sampler stopped?"
+        return Fault(here, "utc_s", found, wanted, "look at power/sampler.log, then repeat the run")
     spans = f"{times[0] - begin:+.2f} s to {times[-1] - begin:+.2f} s" if len(times) else "no sample"
     fix = "let the sampler start before and end after the run (see power/sampler.log), with UTC clocks in step"
     return Fault(here, "utc_s", f"{spans} after power_begin", wanted, fix)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import floor, log10
+from math import floor, isclose, isfinite, log10
 from typing import Any
 
 JOULES_PER_WH = 3600.0
 STREAMS = ("SingleStream", "MultiStream")
+SAME = 1e-9  # ends nearer than this differ by rounding alone
 PER_MULTISTREAM = 8  # samples of a query, so queries of a SingleStream run that MultiStream is inferred from
 ESTIMATED, REPLAYED = "estimated", "estimated, replay of a recorded log"
 
@@ -59,11 +60,11 @@ class Energy:
 
     def text(self) -> str:
         """One line for people; an estimate says so, first."""
-        digits = 2 if self.estimated else 3
-        value, low, high = (figure(j, digits) for j in (self.joules, self.joules_low, self.joules_high))
+        interval = ends(self.joules_low, self.joules_high)
+        value = within(self.joules, (self.joules_low, self.joules_high), 2 if self.estimated else 3)
         if self.estimated:
-            return f"≈ {value} J ({self.word}, {low}\u2013{high} J)"
-        return f"{value} J ({self.meter}, {self.scope}, {low}\u2013{high} J)"
+            return f"≈ {value} J ({self.word}, {interval} J)"
+        return f"{value} J ({self.meter}, {self.scope}, {interval} J)"
 
     def per_text(self) -> str:
         """Joules per sample and per token where LoadGen logged the counts; of an estimate the interval alone."""
@@ -84,6 +85,11 @@ class Energy:
             return value, value
         return value * self.joules_low / self.joules, value * self.joules_high / self.joules
 
+    @property
+    def wh_per_1000_samples(self) -> float | None:
+        """What every scenario has, Offline too, whose samples are one query."""
+        return None if self.per_sample_j is None else self.per_sample_j * 1000 / JOULES_PER_WH
+
     def metric_as(self, scenario: str) -> tuple[float | None, str]:
         """MLPerf's power metric where the run counts as another scenario, inferred from it as the rules permit."""
         value, unit = metric(scenario, self.official_w, self.duration_s, self.queries)
@@ -92,9 +98,8 @@ class Energy:
         return value, unit
 
     def _per(self, name: str, value: float) -> str:
-        low, high = self.interval(value)
-        interval = f"{figure(low, 2)}\u2013{figure(high, 2)} J per {name}"
-        return interval if self.estimated else f"{figure(value, 3)} J per {name} ({interval})"
+        interval = f"{ends(*self.interval(value))} J per {name}"
+        return interval if self.estimated else f"{within(value, self.interval(value), 3)} J per {name} ({interval})"
 
 
 def word(estimated: bool, replay: bool) -> str:
@@ -136,7 +141,43 @@ def _share(value: float, count: float) -> float | None:
 
 def figure(value: float, digits: int) -> str:
     """A number with so many significant digits and no exponent."""
-    if value == 0:
-        return "0"
-    places = digits - 1 - floor(log10(abs(value)))
+    return "0" if value == 0 else _placed(value, digits - 1 - floor(log10(abs(value))))
+
+
+def ends(low: float, high: float) -> str:
+    """An interval to two significant digits of its half-width, so that ends that differ are printed so."""
+    if not isfinite(high):
+        return f"{figure(low, 3)}\u2013\u221e"
+    if isclose(low, high, rel_tol=SAME):
+        return figure(high, 4)
+    places = _places(low, high)
+    lower = figure(low, 2) if low and not round(low, places) else _placed(low, places)
+    return f"{'0' if low == 0 else lower}\u2013{_placed(high, places)}"
+
+
+def within(value: float, interval: tuple[float, float], digits: int) -> str:
+    """The middle of an interval with so many digits, with more where it would else be printed outside its ends."""
+    low, high = interval
+    if not low <= value <= high or isclose(low, high, rel_tol=SAME) or not isfinite(high):
+        return figure(value, digits)
+    places, most = digits - 1 - floor(log10(abs(value))) if value else 0, _places(low, high)
+    while places < most and not low <= round(value, places) <= high:
+        places += 1
+    return _placed(value, places) if value else "0"
+
+
+def readings(low: float, high: float) -> str:
+    """Least and greatest reading, with the digits of a figure of its own, with more where they would look equal."""
+    digits = 4
+    while figure(low, digits) == figure(high, digits) and not isclose(low, high, rel_tol=SAME):
+        digits += 1
+    return f"{figure(low, digits)}\u2013{figure(high, digits)}"
+
+
+def _places(low: float, high: float) -> int:
+    """Decimal places of two significant digits of the half-width."""
+    return 1 - floor(log10((high - low) / 2))
+
+
+def _placed(value: float, places: int) -> str:
     return f"{round(value, places):,.{max(0, places)}f}"

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from power import events
+from loadgen_harness.run import Run
+from power import events, untouched
 from power.events import Held
+from power.fault import AGAIN, Fault
 from power.log import OWN_MARK, Readings, Sample, read
 from power.parts import OF_SCOPE
+from power.simulator import MARK
 
 # MLPerf's power rules: 1 %, and clocks of the two machines within 400 ms of each other
 ANALYZER = {
@@ -27,7 +30,11 @@ ANALYZER = {
 }
 UNKNOWN = {"scope": "node", "uncertainty": 1.0, "estimated": True, "averaging_s": 0.0}
 KEYS = {*UNKNOWN, "interval_s"}  # what meters.json says in every format
+MOST = {"uncertainty": 1.0, "interval_s": float("inf"), "averaging_s": float("inf")}  # none is below 0
+ANALYZER_LOG = "spl.txt"
+METERS = "power/meters.json"
 REPLAY = "replay"  # the one meter whose samples were taken elsewhere: see power/meters/replay.py
+NEVER_MEASURED = (REPLAY, "estimate")  # whatever meters.json says
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,7 @@ class Measurement:
     details: Mapping[str, str] = field(default_factory=dict)
     held: tuple[Held, ...] = ()
     damage: tuple[str, ...] = ()
+    doubts: tuple[Fault, ...] = ()  # about the files themselves: a description that cannot be, an edit after the run
 
     @property
     def replay(self) -> bool:
@@ -70,6 +78,19 @@ class Measurement:
         return np.array([sample.watts for sample in self.samples], dtype=float)
 
     @cached_property
+    def bad(self) -> np.ndarray:
+        """Which samples are no watts: negative (-1 stands for one that was not measured) or no number."""
+        return np.asarray(~np.isfinite(self.watts) | (self.watts < 0), dtype=bool)
+
+    @cached_property
+    def readable(self) -> Measurement:
+        """Without the samples that are no watts; those of LoadGen's window are a fault, others are left out."""
+        if not self.bad.any():
+            return self
+        kept = tuple(sample for sample, bad in zip(self.samples, self.bad, strict=True) if not bad)
+        return replace(self, samples=kept)
+
+    @cached_property
     def joules(self) -> np.ndarray | None:
         """The running count of the samples, None for a meter that does not count."""
         counts = [sample.joules for sample in self.samples if sample.joules is not None]
@@ -79,12 +100,20 @@ class Measurement:
 def measurements(folder: Path) -> tuple[Measurement, ...]:
     """Everything measured beside the run in `folder`: meters in `power/`, an analyzer's `spl.txt` beside the log."""
     found = list(own(folder / "power"))
-    analyzer = folder / "spl.txt"
+    analyzer = folder / ANALYZER_LOG
     if analyzer.exists():
         readings = read(analyzer)
         if not readings.mark.startswith(OWN_MARK):
-            found.append(_made("ptd", "spl.txt", readings, {**ANALYZER, "interval_s": _pace(readings.samples)}))
-    return tuple(found)
+            found.append(_made("ptd", ANALYZER_LOG, readings, {**ANALYZER, "interval_s": _pace(readings.samples)}))
+    digests = Run(folder).meta.get("digests")
+    doubts = [tuple(untouched.check(folder, each.file, digests)) for each in found]
+    return tuple(replace(each, doubts=(*each.doubts, *more)) for each, more in zip(found, doubts, strict=True))
+
+
+def simulated(folder: Path) -> bool:
+    """Whether the PTDaemon simulator wrote the analyzer's log in a run's folder."""
+    log = folder / ANALYZER_LOG
+    return log.is_file() and read(log).mark == MARK
 
 
 def own(power: Path) -> tuple[Measurement, ...]:
@@ -115,6 +144,7 @@ def _own(power: Path, name: str, about: Any, shared: Mapping[str, Any]) -> Measu
         damage = (*damage, f"power/meters.json does not describe meter {name}")
         about = {**UNKNOWN, "interval_s": _pace(readings.samples)}
     more = {
+        "doubts": tuple(_impossible(name, about)),
         "damage": damage,
         "idle_until_s": _idle_until(shared["described"], readings.samples),
         "held": tuple(each for each in shared["held"] if each.meter == name),
@@ -131,7 +161,7 @@ def _made(name: str, file: str, readings: Readings, about: Mapping[str, Any]) ->
         parts=tuple(map(str, parts)) if isinstance(parts, list | tuple) and parts else (OF_SCOPE.get(scope, scope),),
         uncertainty=_positive(about["uncertainty"]),
         resolution=_positive(about.get("resolution")),
-        estimated=bool(about["estimated"]) or name == REPLAY,
+        estimated=bool(about["estimated"]) or name in NEVER_MEASURED,
         averaging_s=_positive(about["averaging_s"]),
         interval_s=_positive(about["interval_s"]),
         clock_s=_positive(about.get("clock_s")),
@@ -140,7 +170,19 @@ def _made(name: str, file: str, readings: Readings, about: Mapping[str, Any]) ->
         samples=readings.samples,
         held=about.get("held", ()),
         damage=(*about.get("damage", ()), *readings.damage),
+        doubts=about.get("doubts", ()),
     )
+
+
+def _impossible(name: str, about: Mapping[str, Any]) -> Iterator[Fault]:
+    """What no meter can be, in its description of meters.json."""
+    for key, most in MOST.items():
+        if not _is_number(about[key]) or about[key] > most:
+            wanted = "a number from 0 to 1" if most == 1 else "a number of seconds, none negative"
+            yield Fault(METERS, f"{name}: {key}", f"{about[key]!r}, an invalid description", wanted, AGAIN)
+    if not isinstance(about["estimated"], bool):
+        found = f"{about['estimated']!r}, an invalid description"
+        yield Fault(METERS, f"{name}: estimated", found, "true or false", AGAIN)
 
 
 def _idle_until(described: Mapping[str, Any], samples: tuple[Sample, ...]) -> float | None:
@@ -168,5 +210,9 @@ def _pace(samples: tuple[Sample, ...]) -> float:
 
 
 def _positive(value: Any) -> float:
-    good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
-    return float(value) if good else 0.0
+    return float(value) if _is_number(value) else 0.0
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a number that is finite and not negative."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")

@@ -31,7 +31,7 @@ def metered(run: Run) -> tuple[Metered, ...]:
         return ()
     taken = measurements(run.path)
     good = [each for each in taken if not any(fault.forbids for fault in faults(each, window, taken))]
-    return tuple(Metered(each, _energy(run, each, *window)) for each in sorted(good, key=rank))
+    return tuple(Metered(each, _energy(run, each.readable, *window)) for each in sorted(good, key=rank))
 
 
 def is_timed(run: Run) -> bool:

@@ -39,8 +39,10 @@ QUANTITIES = (
     Quantity("samples_per_j", "samples per joule", "1/J", "samples ÷ energy", True),
     Quantity("tokens_per_j", "tokens per watt-second", "1/(W·s)", "output tokens ÷ energy", True),
     Quantity("wh_per_1000_queries", "energy per 1,000 queries", "Wh", "1,000 × energy ÷ queries ÷ 3,600 J/Wh"),
+    Quantity("wh_per_1000_samples", "energy per 1,000 samples", "Wh", "1,000 × energy ÷ samples ÷ 3,600 J/Wh"),
     Quantity("metric", "MLPerf's power metric", "", ""),
 )
+PER_QUERY = ("per_query_j", "wh_per_1000_queries")  # nothing in Offline, whose samples are one query
 METRIC_FORMULAS = {
     "W": "mean of the readings strictly inside the window",
     "mJ/query": "mean of the readings strictly inside the window × seconds × 1,000 ÷ queries",
@@ -91,7 +93,8 @@ class Repeated:
 
 def amount(found: Energy, quantity: Quantity) -> Amount | None:
     """One figure of one run with the interval that the meter's uncertainty gives it."""
-    value = getattr(found, quantity.field)
+    single = quantity.field in PER_QUERY and found.scenario == "Offline"
+    value = None if single else getattr(found, quantity.field)
     if value is None or found.joules <= 0:
         return None
     low, high = found.interval(1.0)

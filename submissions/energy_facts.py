@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from loadgen_harness.errors import BadInput
 from loadgen_harness.run import Run
-from power.amount import Amount, Mean
+from power.amount import CLIPPED, Amount, Mean
 from power.derived import Figure, derive
 from power.figures import figure
 from power.repeated import METRIC_FORMULAS, NOT_OFFICIAL, QUANTITIES, Quantity, Repeated, gather
@@ -24,6 +24,7 @@ COUNTS: Mapping[str, tuple[str, ...]] = {  # what each figure is made from
     "samples_per_j": ("samples_done", "joules"),
     "tokens_per_j": ("tokens", "joules"),
     "wh_per_1000_queries": ("joules", "queries"),
+    "wh_per_1000_samples": ("joules", "samples_done"),
     "idle_w": ("idle_s",),
     "joules": ("samples", "duration_s"),
     "min_w": ("samples",),
@@ -44,7 +45,10 @@ OFFICIAL = {"W": ("official_w", "samples"), "mJ/query": ("official_w", "duration
 
 @dataclass(frozen=True)
 class Line:
-    """One figure as text: `runs` is the interval of the repetition alone, "" for one run."""
+    """One figure as text: `runs` is the interval of the repetition alone, "" for one run and for an estimate.
+
+    An estimate errs by its model, in every run alike: that its runs agree says nothing of its precision.
+    """
 
     name: str
     value: str
@@ -74,7 +78,17 @@ class EnergySection:
         """Meter, scope, how many runs, and that it is not official."""
         label = f"{self.word}, " if self.word else ""
         many = f", mean of {self.n} runs" if self.n > 1 else ""
-        return f"{label}meter {self.meter}, scope {self.scope}{many}; {NOT_OFFICIAL}"
+        return f"{label}meter {self.meter}, scope {self.scope}{many}{self._clipped}; {NOT_OFFICIAL}"
+
+    @property
+    def _clipped(self) -> str:
+        texts = (text for each in (*self.lines, *self.shares, *self.derived) for text in (each.interval, each.runs))
+        return f"; lower ends {clipped(self.n)}" if any(CLIPPED in text for text in texts) else ""
+
+
+def clipped(runs: int) -> str:
+    """Why a lower end stands at 0."""
+    return f"{CLIPPED}: {'too few or too noisy runs' if runs > 1 else 'the meter is too uncertain'}"
 
 
 def of_run(run: Run, around: Surroundings = NONE_GIVEN) -> EnergySection:
@@ -116,17 +130,19 @@ def _lines(found: Repeated) -> Iterator[Line]:
             interval=_interval(mean.amount, found.estimated),
             formula=formula,
             inputs=_inputs(found, quantity, unit),
-            runs=mean.runs.interval() if mean.runs else "",
+            runs=mean.runs.interval() if mean.runs and not found.estimated else "",
         )
 
 
 def _value(amount: Amount, word: str) -> str:
-    """Of an estimate the word that it is one: its middle is no better than the ends of its interval."""
-    return word or figure(amount.value, 4)
+    """Of an estimate the word that it is one: its middle is no better than the ends of its interval; 0 is 0."""
+    return "0" if amount.high == 0 else word or amount.middle()
 
 
 def _interval(amount: Amount, estimated: bool) -> str:
-    return amount.interval(2 if estimated else 3) if amount.low < amount.high else ""
+    if amount.low < amount.high:
+        return amount.interval()
+    return figure(amount.value, 4) if estimated and amount.value else ""
 
 
 def _inputs(found: Repeated, quantity: Quantity, unit: str) -> str:
@@ -153,7 +169,7 @@ def _shares(runs: Sequence[Run]) -> Iterator[Line]:
         part, joules = _percent(share.part), share.joules.amount
         yield Line(
             name=f"share of {share.kind}",
-            value=figure(part.value, 3),
+            value=part.middle(3),
             unit="%",
             interval=_interval(part, False),
             formula=FORMULA,

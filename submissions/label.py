@@ -22,6 +22,7 @@ from power.repeated import NOT_OFFICIAL, QUANTITIES, Repeated
 from power.stars import MOST, Rating
 from power.surroundings import Surroundings
 from submissions import label_drawing
+from submissions.energy_facts import clipped
 from submissions.label_drawing import Label
 
 NAME, CARD, LONGEST = "energy-label", "model-card.md", 120
@@ -163,8 +164,8 @@ def _main(found: Repeated, per_sample: Amount) -> tuple[str, str, str]:
     per_token = _amount(found, "per_token_j")
     spent, what = (per_token, "output token") if per_token else (per_sample, "sample")
     if found.estimated:
-        return spent.interval(2), f"J per {what}", "95 % interval of an estimate"
-    return figure(spent.value, 3), f"J per {what}", f"95 % interval {spent.interval()} J"
+        return spent.interval(), f"J per {what}", "95 % interval of an estimate"
+    return spent.middle(3), f"J per {what}", f"95 % interval {spent.interval()} J"
 
 
 def _rows(found: Repeated, per_sample: Amount, carbon: Figure | None) -> list[tuple[str, str]]:
@@ -184,8 +185,8 @@ def _rows(found: Repeated, per_sample: Amount, carbon: Figure | None) -> list[tu
 
 def _told(amount: Amount, unit: str, estimated: bool) -> str:
     if estimated:
-        return f"{amount.interval(2)} {unit}"
-    return f"{figure(amount.value, 3)} ({amount.interval()}) {unit}" if amount.low < amount.high else (
+        return f"{amount.interval()} {unit}"
+    return f"{amount.middle(3)} ({amount.interval()}) {unit}" if amount.low < amount.high else (
         f"{figure(amount.value, 3)} {unit}"
     )  # fmt: skip
 
@@ -200,6 +201,9 @@ def _notes(found: Repeated, names: _Names, around: Surroundings) -> Iterator[str
     told = "Meter" if found.estimated else "Measured by"
     yield f"{told}: {found.first.meter}, scope {found.first.scope}"
     yield f"System: {names.system}"
+    per_sample = _amount(found, "per_sample_j")
+    if per_sample and per_sample.clipped:
+        yield f"Lower ends {clipped(len(found.runs))}"
     if around.grid:
         yield f"Grid: {around.grid.g_per_kwh:g} g CO2e/kWh, {around.grid.source}"
         pue = around.factors.pue
@@ -232,8 +236,8 @@ def _emissions(found: Repeated, names: _Names, around: Surroundings, operation: 
     grid = around.grid
     where = grid.place if grid else ""
     samples = found.first.samples_done
-    ends = f"{operation.amount.interval(2)} g"
-    word = f"{found.word}, {ends}, " if found.estimated else f"95 % interval {ends}, "
+    word = f"{found.word}, " if found.estimated else ""
+    word += f"95 % interval {operation.amount.interval()} g, "
     source = (
         f"loadgen-harness {__version__}: {word}inference alone, one run of {names.task} ({samples} samples);"
         f" {'; '.join(map(str, operation.inputs[1:]))}; {NOT_OFFICIAL}"

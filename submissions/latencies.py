@@ -30,7 +30,7 @@ def of(run: Run) -> tuple[np.ndarray, np.ndarray]:
 
 
 def kinds(run: Run) -> Iterator[tuple[str, np.ndarray]]:
-    """Each kind of latency with its values in ns: the run's own, and those of tokens where samples have first tokens."""
+    """Each kind of latency with its values in ns: the run's own, and those of tokens where there are first tokens."""
     yield NAMES.get(run.scenario, "latency"), of(run)[1]
     if run.samples is not None and anatomy.streams(run.samples):
         times = token_times(run.samples)
@@ -45,7 +45,7 @@ def paces(run: Run) -> np.ndarray:
         return latencies[np.argsort(seconds, kind="stable")] if run.scenario != "Offline" else np.empty(0)
     done = np.sort(latencies)
     edges = np.linspace(0, len(done) - 1, PACED + 1).astype(int)
-    return np.diff(done[edges]) / np.diff(edges)
+    return np.asarray(np.diff(done[edges]) / np.diff(edges))
 
 
 def waiting(run: Run) -> tuple[np.ndarray, np.ndarray]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from loadgen_harness.metrics import percentile
-from submissions import svg
 from submissions import steadiness as steady
+from submissions import svg
 from submissions.numbers import THIN, duration, number, tick, time_unit
 
 MARKED = (0.5, 0.9, 0.99, 0.999)
@@ -42,9 +42,7 @@ FINE = Grain()
 COARSE = Grain(dots=70, columns=50, curve=40, slices=24)  # for pages of hundreds of results
 
 
-def distribution(
-    latencies_ns: np.ndarray, limit_ns: float = 0.0, *, name: str = "latency", grain: Grain = FINE
-) -> str:
+def distribution(latencies_ns: np.ndarray, limit_ns: float = 0.0, *, name: str = "latency", grain: Grain = FINE) -> str:
     """Share of samples (on a scale that opens the tail) against latency, percentiles marked; "" for no samples."""
     if len(latencies_ns) == 0:
         return ""
@@ -62,9 +60,7 @@ def distribution(
     return svg.picture(f"Distribution of the {name}", f"{number(count)} samples. {said}", body)
 
 
-def timeline(
-    seconds: np.ndarray, latencies_ns: np.ndarray, limit_ns: float = 0.0, *, grain: Grain = FINE
-) -> str:
+def timeline(seconds: np.ndarray, latencies_ns: np.ndarray, limit_ns: float = 0.0, *, grain: Grain = FINE) -> str:
     """Latency against time since the start; extremes survive, however many samples there are, outliers are marked."""
     if len(seconds) == 0:
         return ""

@@ -1,6 +1,6 @@
 """The report for programs: JSON with everything, CSV with a line for each result; base units, named so.
 
-The meaning of every column is in COLUMNS, from which docs/report.md has its table; FORMAT changes when one of them does.
+The meaning of every column is in COLUMNS; FORMAT changes when one of them does.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ COLUMNS = (  # name, where in a result of the JSON, meaning
     ("precision", "precision", "of the model"),
     ("started", "started", "UTC, ISO 8601"),
     ("valid", "valid", "true or false: LoadGen's verdict"),
-    ("invalid_reasons", "invalid_reasons", "why not, in LoadGen's words, joined by \"; \""),
+    ("invalid_reasons", "invalid_reasons", 'why not, in LoadGen\'s words, joined by "; "'),
     ("metric", "metric.name", "name of the official metric"),
     ("metric_value", "metric.value", "the official metric, latencies in seconds"),
     ("metric_unit", "metric.unit", "s, queries/s, samples/s or tokens/s"),
@@ -58,8 +58,16 @@ COLUMNS = (  # name, where in a result of the JSON, meaning
     ("latency_max_s", "latency_s.max", ""),
     ("first_token_p99_s", "time_to_first_token_s.p99", "time to first token"),
     ("output_token_p99_s", "time_per_output_token_s.p99", "time per output token after the first"),
-    ("warm_up_share", "steadiness.warm_up", "how much slower the first twentieth is, 0.2 is 20 %; 0: not told from noise"),
-    ("drift_share", "steadiness.drift", "how much slower the end is than the beginning after it; 0: not told from noise"),
+    (
+        "warm_up_share",
+        "steadiness.warm_up",
+        "how much slower the first twentieth is (0.2: 20 %); 0: not told from noise",
+    ),
+    (
+        "drift_share",
+        "steadiness.drift",
+        "how much slower the end is than the part after the warm-up; 0: not told from noise",
+    ),
     ("outliers", "steadiness.outliers", "samples far slower than all others"),
     ("queueing_mean_s", "anatomy_s.queueing.mean", "from issue until a worker takes the sample"),
     ("compute_mean_s", "anatomy_s.compute.mean", "until the response is ready"),
@@ -77,7 +85,7 @@ COLUMNS = (  # name, where in a result of the JSON, meaning
     ("accuracy_high", "accuracy.0.high", ""),
     ("accuracy_target", "accuracy.0.target", "what the round demands"),
     ("accuracy_met", "accuracy.0.met", "true or false; empty without a target"),
-    ("compliance_failed", "compliance_failed", "compliance tests that failed, joined by \"; \""),
+    ("compliance_failed", "compliance_failed", 'compliance tests that failed, joined by "; "'),
     ("tax_mean_s", "tax.mean_s", "latency that the harness adds"),
     ("tax_p99_s", "tax.p99_s", ""),
     ("tax_share", "tax.share", "of the latency limit, or of the run's own latency"),

@@ -6,7 +6,7 @@ A hint for people, no verdict: successive latencies of a queue depend on each ot
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -55,11 +55,11 @@ def steadiness(values: np.ndarray) -> Steadiness:
     if not len(values):
         return Steadiness()
     far = outliers(values)
-    found = {"outliers": int(far.sum()), "slowest_ns": float(values.max()), "count": len(values)}
+    found = Steadiness(judged=False, outliers=int(far.sum()), slowest_ns=float(values.max()), count=len(values))
     if len(values) < LEAST:
-        return Steadiness(judged=False, **found)
+        return found
     medians = np.array([np.median(block) for block in np.array_split(values, BLOCKS)])
-    return Steadiness(judged=True, warm_up=_warm_up(medians), drift=_drift(medians[1:]), **found)
+    return replace(found, judged=True, warm_up=_warm_up(medians), drift=_drift(medians[1:]))
 
 
 def outliers(values: np.ndarray) -> np.ndarray:
@@ -67,7 +67,8 @@ def outliers(values: np.ndarray) -> np.ndarray:
     if len(values) < LEAST or values.min() <= 0:
         return np.zeros(len(values), dtype=bool)
     low, middle, high = np.quantile(np.log(values), (0.25, 0.5, 0.75))
-    return np.log(values) > max(high + FAR * (high - low), middle + math.log(AT_LEAST))
+    fence = max(high + FAR * (high - low), middle + math.log(AT_LEAST))
+    return np.asarray(np.log(values) > fence)
 
 
 def _warm_up(medians: np.ndarray) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ SPEC = {"benchmark": "digits", "scenario": "Server"}
 GOLDEN = """\
 # Energy of digits, Server
 
-Meter nvml, scope board, mean of 2 runs; not an official MLPerf power result.
+Meter nvml, scope board, mean of 2 runs; lower ends clipped at 0: too few or too noisy runs; \
+not an official MLPerf power result.
 
 | Run | Verdict | W mean | W min–max | W idle | J | J per sample | J per token |
 | --- | --- | --- | --- | --- | --- | --- | --- |
-| run-01 | VALID | 40.00 | 40.0–40.0 | 40.00 | 80.00 | 0.8000 |  |
-| run-02 | VALID | 60.00 | 60.0–60.0 | 60.00 | 120.0 | 1.200 |  |
+| run-01 | VALID | 40.00 | 40.00–40.00 | 40.00 | 80.00 | 0.8000 |  |
+| run-02 | VALID | 60.00 | 60.00–60.00 | 60.00 | 120.0 | 1.200 |  |
 """
 
 
@@ -131,6 +133,7 @@ def test_an_estimate_is_named_everywhere(tmp_path: Path, capsys: pytest.CaptureF
         ("--pue one", "--pue"),
         ("--grid-g-per-kwh -3", "grid_g_per_kwh cannot be -3.0"),
         ("--tariff 0.3", "needs its currency"),
+        ("--currency EUR", "a currency needs a price"),
         ("--embodied-kg 3", "give both"),
         ("--country Peru --grid-g-per-kwh 3", "give one of them"),
         ("--factors absent.toml", "cannot read --factors"),
@@ -153,6 +156,18 @@ def test_runs_that_do_not_go_together(runs: Path, tmp_path: Path) -> None:
         call("energy", str(measured.run(tmp_path / "bare", {}).path))
     with pytest.raises(SuiteError, match="no log of LoadGen"):
         call("energy", str(tmp_path / "absent"))
+
+
+@pytest.mark.parametrize("words", [("energy",), ("label", "--no-png")])
+def test_a_run_counts_once(words: tuple[str, ...], runs: Path, tmp_path: Path) -> None:
+    copy, link = tmp_path / "copy", tmp_path / "link"
+    shutil.copytree(runs / "run-01", copy)
+    link.symlink_to(runs / "run-01")
+    more = ("--output", str(tmp_path / "label")) if "label" in words else ()
+    for other in (runs / "run-01", runs / ".." / "runs" / "run-01", link, copy):
+        with pytest.raises(SuiteError, match=r"are one and the same run: give each run once\.$"):
+            call(*words, str(runs), str(other), *more)
+    assert not (tmp_path / "label").exists()
 
 
 def test_a_label(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,7 +27,7 @@ ESTIMATE = {**METER, "parts": ["cpu"]}
 def run(folder: Path, watts: Mapping[str, float], *, spec: Mapping[str, Any] | None = None, **log: Any) -> Run:
     """A folder whose meters (by what ABOUT calls them) saw so many watts, 100 queries of one sample each in 2 s."""
     counts = {"result_query_count": SAMPLES, "generated_samples_per_query": 1, "effective_scenario": "Server"}
-    write_log(folder, end=BEGIN + SECONDS, **{**counts, **log})
+    write_log(folder, end=BEGIN + SECONDS, **{**counts, "pid": str(folder), **log})  # no two runs' logs are the same
     for name, each in watts.items():
         write_power(folder, steady(each), name, ABOUT[name])
     if spec is not None:

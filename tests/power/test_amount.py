@@ -62,6 +62,34 @@ def test_an_interval_holds_its_value(value: float, share: float) -> None:
 
 def test_words() -> None:
     assert exact(2).text() == "2.000"
-    assert Amount(2, 1, 3).text() == "2.000 (1.00–3.00)"
+    assert Amount(2, 1, 3).text() == "2.000 (1.0–3.0)"
     assert Amount(2, 1, 3).text(estimated=True) == "1.0–3.0"
     assert Amount(2, 0, 4).inverse().text() == "0.5000 (0.250–∞)"
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (Amount(0.29, 0.2894, 0.2906), "0.2900 (0.28940–0.29060)"),  # ends that differ are printed so
+        (Amount(1021, 1011.1, 1030.9), "1,021 (1,011.1–1,030.9)"),
+        (Amount(1000.04, 1000.03, 1000.05), "1,000.04 (1,000.0300–1,000.0500)"),  # the middle lies between them
+        (Amount(50, 0.3, 9e5), "50.00 (0.30–900,000)"),  # a lower end that is not 0 is not printed as 0
+        (Amount(10, 0, 25), "10.00 (0–25, clipped at 0)"),
+        (exact(0), "0"),
+    ],
+)
+def test_ends_tell_their_distance(amount: Amount, text: str) -> None:
+    assert amount.text() == text
+
+
+@given(SIZES, st.floats(1e-6, 0.9), st.integers(2, 4))
+def test_printed_ends_differ_and_hold_the_middle(value: float, share: float, digits: int) -> None:
+    amount = Amount(value, value * (1 - share), value * (1 + share))
+    low, high = (float(end.replace(",", "")) for end in amount.interval().split("–"))
+    assert low < high
+    assert low <= float(amount.middle(digits).replace(",", "")) <= high
+
+
+def test_zero_that_is_exact_was_not_clipped() -> None:
+    assert not exact(0).clipped and not Amount(2, 1, 3).clipped
+    assert mean([Amount(9, 8.5, 9.5), Amount(11, 10.5, 11.5)]).amount.clipped

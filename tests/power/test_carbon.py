@@ -64,3 +64,10 @@ def test_the_real_file() -> None:
     france, poland = carbon.of_country("France"), carbon.of_country("POL")
     assert 10 < france.g_per_kwh < 120 < 400 < poland.g_per_kwh < 1000
     assert "Poland 20" in poland.source
+
+
+@pytest.mark.usefixtures("package")
+def test_two_letters_are_not_guessed_at() -> None:
+    for name in ("AA", "us"):
+        with pytest.raises(BadInput, match="give the ISO-3 code, such as USA"):
+            carbon.of_country(name)

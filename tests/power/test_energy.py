@@ -12,6 +12,7 @@ import pytest
 from loadgen_harness.run import Run
 from loadgen_harness.samples import DTYPE
 from power.energy import energies, figure, findings, summarize
+from power.figures import readings
 from power.log import Sample, write_spl
 from tests.power.folders import BEGIN, METER, steady, write_log, write_power
 
@@ -59,7 +60,7 @@ def test_a_counter_gives_the_joules_and_beats_an_estimate(tmp_path: Path) -> Non
     assert energy is not None
     assert (energy.meter, energy.counter) == ("rapl", True)
     assert energy.joules == pytest.approx(102)
-    assert energy.text() == "102 J (rapl, package, 96.9\u2013107 J)"
+    assert energy.text() == "102 J (rapl, package, 96.9\u2013107.1 J)"
     assert [each.meter for each in energies(Run(folder))] == ["rapl", "estimate"]
 
 
@@ -158,3 +159,10 @@ def test_a_derived_spl_is_never_taken_for_an_analyzer(tmp_path: Path) -> None:
 
 def test_figures_have_no_exponent() -> None:
     assert [figure(v, 3) for v in (0, 0.001234, 1.0, 12.34, 123456)] == ["0", "0.00123", "1.00", "12.3", "123,000"]
+
+
+def test_least_and_most_have_the_digits_of_figures() -> None:
+    """1,004 W is not printed as 1,000 beside a table that says 1,004; readings that differ do so in print."""
+    assert readings(586.2, 1004.4) == "586.2–1,004"
+    assert readings(1000.1, 1000.2) == "1,000.1–1,000.2"
+    assert readings(40.0, 40.0) == "40.00–40.00"

@@ -36,6 +36,8 @@ def test_a_file_and_flags(tmp_path: Path) -> None:
         ({"utilisation": 0.5}, "embodied carbon alone"),
         ({"utilisation": 1.5, "embodied_kg": 1.0, "lifetime_years": 1.0}, "above 0 to 1"),
         ({"tariff": 0.3}, "needs its currency"),
+        ({"currency": "EUR"}, "a currency needs a price"),
+        ({"currency": "EUR", "pue": 1.2}, "or leave currency out"),
         ({"country": "Peru", "grid_g_per_kwh": 3.0}, "give one of them"),
         ({"country": ""}, "give a name"),
         ({"currency": 3}, "give a name"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,15 @@ import numpy as np
 import pytest
 
 from audit.finding import Severity
-from loadgen_harness import assess
+from loadgen_harness import assess, subjects
+from loadgen_harness.errors import BadInput
+from loadgen_harness.launch import digests
 from loadgen_harness.run import Run
-from power import events
-from power.energy import findings, summarize
+from power import events, repeated
+from power.energy import energies, findings, summarize
 from power.events import EventLog
 from power.log import Sample, read, spl_line
+from power.simulator import MARK
 from tests.power.folders import BEGIN, METER, steady, write_log, write_power
 
 NODE: dict[str, Any] = {**METER, "estimated": False, "scope": "node", "parts": ["node"], "averaging_s": 0.0}
@@ -180,3 +185,113 @@ def test_the_audit_hears_of_faults_as_warnings(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"spec": {"benchmark": "digits", "round": "mini", "division": "open"}}')
     power = [each for each in assess.findings_of(run) if each.check == "power"]
     assert [each.severity for each in power] == [Severity.WARNING]
+
+
+def digested(run: Run) -> Run:
+    """The same run with the run.json that ends it."""
+    (run.path / "run.json").write_text(json.dumps({"digests": digests(run.path)}))
+    return Run(run.path)
+
+
+@pytest.mark.parametrize("file", ["meters.json", "meter.csv", events.FILE])
+def test_an_edit_after_the_run_leaves_no_number(file: str, tmp_path: Path) -> None:
+    run = measured(tmp_path, swinging(20.0, 60.0), {**NODE, "estimated": True, "uncertainty": 0.5})
+    EventLog(tmp_path / "power").note("meter", ["hot"], 0, BEGIN)
+    run = digested(run)
+    assert summarize(run) is not None
+    path = tmp_path / "power" / file
+    path.write_text(path.read_text().replace("true", "false").replace("0.5", "0.0").replace("hot", "odd"))
+    path.write_text(path.read_text().replace(",60.", ",6."))
+    (fault,) = (each for each in findings(run) if each.forbids)
+    assert (fault.file, fault.found) == (f"power/{file}", "differs from the digest in run.json")
+    assert summarize(run) is None
+    path.unlink()
+    assert summarize(run) is None
+
+
+def test_a_meter_that_was_added_after_the_run_has_no_number(tmp_path: Path) -> None:
+    run = digested(measured(tmp_path, swinging(20.0, 60.0)))
+    (tmp_path / "power" / "nvml.csv").write_text((tmp_path / "power" / "meter.csv").read_text())
+    assert "sha256: is not among the digests in run.json" in found(run)
+    assert [each.meter for each in energies(run)] == ["meter"]
+
+
+def test_an_analyzers_log_comes_after_run_json_and_counts(tmp_path: Path) -> None:
+    log = (analyzer(tmp_path / "other").path / "spl.txt").read_text()
+    run = digested(Run(write_log(tmp_path / "run", end=BEGIN + 60)))
+    (run.path / "spl.txt").write_text(log)
+    assert summarize(run) is not None
+    digested(run)
+    (run.path / "spl.txt").write_text(log.replace("Watts,1", "Watts,2"))
+    assert "sha256: differs from the digest in run.json" in found(Run(run.path))
+    assert summarize(Run(run.path)) is None
+
+
+@pytest.mark.parametrize("name", ["estimate", "replay"])
+def test_what_measures_nothing_is_estimated_whatever_its_description_says(name: str, tmp_path: Path) -> None:
+    about = {**NODE, "estimated": False, "uncertainty": 0.0}
+    energy = summarize(Run(write_power(write_log(tmp_path, end=BEGIN + 2), swinging(20.0, 60.0), name, about)))
+    assert energy is not None
+    assert energy.estimated
+
+
+@pytest.mark.parametrize("key", ["uncertainty", "interval_s", "averaging_s"])
+@pytest.mark.parametrize("value", [-0.1, math.nan, math.inf, "0.05", None, True, [0.05]])
+def test_a_description_that_cannot_be_leaves_no_number(key: str, value: object, tmp_path: Path) -> None:
+    run = measured(tmp_path, swinging(20.0, 60.0), {**NODE, key: value})
+    assert f"meter: {key}: {value!r}, an invalid description" in found(run)
+    assert summarize(run) is None
+
+
+@pytest.mark.parametrize(("key", "value"), [("uncertainty", 1.5), ("estimated", 0)])
+def test_more_than_everything_and_half_a_truth_are_no_descriptions(key: str, value: object, tmp_path: Path) -> None:
+    run = measured(tmp_path, swinging(20.0, 60.0), {**NODE, key: value})
+    assert f"meter: {key}: {value!r}, an invalid description" in found(run)
+    assert summarize(run) is None
+
+
+@pytest.mark.parametrize("watts", [-1.0, math.nan])
+def test_samples_away_from_the_window_are_not_judged(watts: float, tmp_path: Path) -> None:
+    good = swinging(20.0, 60.0)
+    energy = summarize(measured(tmp_path / "good", good))
+    away = [s._replace(watts=watts) if not -0.15 < s.utc_s - BEGIN < 2.15 else s for s in good]
+    run = measured(tmp_path / "away", away)
+    assert found(run) == ""
+    told = summarize(run)
+    assert energy and told
+    assert told.joules == pytest.approx(energy.joules)
+    assert told.joules_high == pytest.approx(energy.joules_high)
+    counted = [s._replace(joules=20.0 * (s.utc_s - BEGIN + 1)) for s in away]
+    assert "joules: counter 40 J, watts integrated" in found(measured(tmp_path / "counted", counted))
+
+
+def test_samples_in_and_next_to_the_window_are_counted(tmp_path: Path) -> None:
+    samples = plain(20.0, start=-0.95)  # none on the edges: 20 inside and one beside each
+    bad = [s._replace(watts=-1.0) if i in (0, 9, 20, 39) else s for i, s in enumerate(samples)]
+    run = measured(tmp_path, bad)
+    assert found(run) == "watts: 2 of 22 samples in and next to LoadGen's window, the first -1 W"
+    assert summarize(run) is None
+
+
+def test_why_a_log_misses_the_window_is_said_first(tmp_path: Path) -> None:
+    hour = [s._replace(utc_s=s.utc_s + 3600) for s in swinging(20.0, 60.0)]
+    ours = measured(tmp_path / "zone", hour)
+    first = next(iter(findings(ours)))
+    assert "1 h 00 min ahead of LoadGen's UTC: those of a time zone?" in first.found
+    assert "analyzer" not in first.fix
+    for stop, edge in ((-0.5, "0.50 s before power_begin"), (1.5, "0.50 s before power_end")):
+        run = measured(tmp_path / f"{stop}", swinging(20.0, 60.0, stop=stop))
+        assert next(iter(findings(run))).found == f"the log ends {edge}: the sampler stopped?"
+        assert summarize(run) is None
+
+
+def test_the_simulators_mark_is_an_error_of_a_lone_run(tmp_path: Path) -> None:
+    run = analyzer(tmp_path, more=f",{MARK}")
+    (tmp_path / "run.json").write_text('{"spec": {"benchmark": "digits", "round": "mini", "division": "open"}}')
+    told = [each for each in assess.findings_of(run) if each.check.startswith("power")]
+    assert [(each.check, each.severity, each.file) for each in told] == [("power-simulated", Severity.ERROR, "spl.txt")]
+    (tmp_path / "run.json").unlink()
+    asked = subjects.Asked()
+    assert "power-simulated" in {each.check for each in subjects.audit(tmp_path, asked).findings}
+    with pytest.raises(BadInput, match=r"a simulator wrote spl\.txt"):
+        repeated.gather([run])

@@ -29,6 +29,7 @@ def test_the_figures_of_one_run_by_hand(tmp_path: Path) -> None:
         "per_sample_j": 1.0,
         "samples_per_j": 1.0,
         "wh_per_1000_queries": 1000 / 3600,
+        "wh_per_1000_samples": 1000 / 3600,
         "metric": 50.0,
     }
     for field, value in wanted.items():
@@ -94,3 +95,10 @@ def test_a_run_without_energy_says_why(tmp_path: Path) -> None:
         gather([measured.run(tmp_path / "open", {"nvml": 5.0}, power_end=None)])
     with pytest.raises(BadInput, match=r"power/nvml.csv, .*found .*wanted"):
         gather([measured.run(tmp_path / "negative", {"nvml": -5.0})])
+
+
+def test_a_query_that_holds_all_samples_has_no_figure(tmp_path: Path) -> None:
+    found = gather([measured.run(tmp_path / "a", {"nvml": 50.0}, effective_scenario="Offline")])
+    assert found.mean(quantity("per_query_j")) is None and found.mean(quantity("wh_per_1000_queries")) is None
+    mean = found.mean(quantity("wh_per_1000_samples"))
+    assert mean is not None and mean.amount.value == pytest.approx(1000 / 3600, rel=1e-3)

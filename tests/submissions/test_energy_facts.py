@@ -6,6 +6,7 @@ from pathlib import Path
 
 from power import carbon
 from power.factors import Factors
+from power.repeated import gather
 from power.surroundings import Surroundings
 from submissions import energy_facts
 from submissions.record import RunResult
@@ -55,3 +56,25 @@ def test_the_report_shows_it(tmp_path: Path) -> None:
         assert "share of accelerator" in each and "energy × PUE × grid intensity" in each
         assert "PUE 1.2 (given); grid intensity 100 g/kWh (given)" in each
     assert "| energy per sample | 2.000 | J |" in text
+
+
+def test_a_grid_without_carbon_is_zero_grams(tmp_path: Path) -> None:
+    around = Surroundings(Factors(grid_g_per_kwh=0), carbon.given(0))
+    for meter in ("nvml", "estimate"):
+        found = energy_facts.of_run(measured.run(tmp_path / meter, {meter: 50.0}), around)
+        lines = [line for line in found.derived if line.name == "carbon of operation"]
+        assert lines and all((line.value, line.interval, line.unit) == ("0", "", "g CO2e") for line in lines)
+
+
+def test_a_clipped_end_is_said_and_why(tmp_path: Path) -> None:
+    runs = [measured.run(tmp_path / str(watts), {"nvml": watts}) for watts in (10.0, 90.0)]
+    found = energy_facts.section(gather(runs))
+    assert "clipped at 0: too few or too noisy runs" in found.head
+    assert all(line.interval.endswith(", clipped at 0") for line in found.lines if line.name == "energy")
+    assert "clipped" not in energy_facts.of_run(runs[0]).head
+
+
+def test_repeating_an_estimate_is_no_precision(tmp_path: Path) -> None:
+    for meter, shown in (("nvml", True), ("estimate", False)):
+        runs = [measured.run(tmp_path / f"{meter}{n}", {meter: watts}) for n, watts in enumerate((50.0, 50.1))]
+        assert any(line.runs for line in energy_facts.section(gather(runs)).lines) == shown

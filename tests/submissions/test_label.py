@@ -91,12 +91,23 @@ def test_an_estimate_is_boldly_one(tmp_path: Path) -> None:
     shown = made(tmp_path / "run", "estimate", FRANCE)
     text = words(label_drawing.draw(shown.label))
     assert "ESTIMATED" in text and "No meter measured this run." in text
-    assert "0.50–1.5 J per sample" in text.replace("1.5 J", "1.5 J")
+    assert "0.50–1.50 J per sample" in text
     card = block(shown.card)
     own, emissions = card["energy_measurement"], card["co2_eq_emissions"]
     assert isinstance(own, dict) and isinstance(emissions, dict)
     assert own["estimated"] is True and set(own["joules_per_sample"]) == {"low", "high"}
-    assert "estimated, 0.0014–0.0042 g" in emissions["source"]
+    assert "estimated, 95 % interval 0.0014–0.0042 g" in emissions["source"]
+
+
+def test_a_clipped_end_and_a_grid_without_carbon(tmp_path: Path) -> None:
+    none = Surroundings(Factors(grid_g_per_kwh=0), carbon.given(0))
+    runs = [measured.run(tmp_path / str(watts), {"nvml": watts}) for watts in (10.0, 90.0)]
+    noisy = label.facts(gather(runs), none, None)
+    assert "Lower ends clipped at 0: too few or too noisy runs" in noisy.label.notes
+    assert dict(noisy.label.rows)["CO2e per 1,000 samples"] == "0 g"
+    estimate = made(tmp_path / "estimate", "estimate", none)
+    assert dict(estimate.label.rows)["CO2e per 1,000 samples"] == "0 g"
+    assert not any("clipped" in note for note in estimate.label.notes)
 
 
 def test_stars_of_a_set(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from submissions.record import RunResult
 from submissions.report import report
 from tests.submissions.folders import DIGITS, Made, golden, make
 
-VOID = {"meta", "link", "br", "path", "rect"}
+VOID = {"meta", "link", "br", "input", "path", "rect"}
 FINDING = Finding("duration", Severity.ERROR, "detail.txt", "power_end", "1 s", ">= 2 s", "rules", "Run <longer>.")
 
 
