@@ -142,7 +142,7 @@ def _judge(folder: Path) -> int:
     verbs.show(rest)
     if simulated:
         console.note("the PTDaemon was a simulator: this session is a try-out, and every check refuses to submit it.")
-    console.say(_verdict(folder, rest, bool(invalid)))
+    console.say(_verdict(folder, rest, invalid=bool(invalid), simulated=simulated))
     return verbs.OK if not errors(rest) and not invalid else verbs.FOUND
 
 
@@ -151,8 +151,9 @@ def _of_simulator(finding: Finding) -> bool:
     return finding.check == SIMULATED or (finding.key == "Identify" and simulator.MARK in finding.found)
 
 
-def _verdict(folder: Path, found: Sequence[Finding], invalid: bool) -> str:
+def _verdict(folder: Path, found: Sequence[Finding], *, invalid: bool, simulated: bool) -> str:
     """One line on the session."""
     if errors(found) or invalid:
         return f"not in order: mend it and repeat the session; what it left is in {folder}"
-    return f"all eleven items of the power check and the 5 % rule are kept: {folder / session.PERFORMANCE}"
+    but = ", but for the analyzer, which was simulated" if simulated else ""
+    return f"all eleven items of the power check and the 5 % rule are kept{but}: {folder / session.PERFORMANCE}"
