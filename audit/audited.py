@@ -15,7 +15,7 @@ SEVERAL, WHOLE = "in several results", "the tree"
 MOST = 100  # characters of a found value in a heading
 ORDER = tuple(Severity)
 # What a heading names first: a fault of a run tells more of a result than a stray file.
-SCOPES = (catalogue.RUN, catalogue.RESULT, catalogue.TEST, catalogue.RERUN, catalogue.TREE)
+SCOPES = (catalogue.RUN, catalogue.RESULT, catalogue.TEST, catalogue.RERUN, catalogue.TREE, catalogue.PLAN)
 
 
 @dataclass(frozen=True)

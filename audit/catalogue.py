@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from audit.finding import Severity
 
-# what a check looks at: one log folder, all of a result, the whole tree; what `audit verify` and the reruns ask
-RUN, RESULT, TREE, TEST, RERUN = "run", "result", "tree", "test", "rerun"
+# what a check looks at: one log folder, all of a result, the whole tree, a plan before it runs; what `audit verify` and
+# the reruns ask
+RUN, RESULT, TREE, PLAN, TEST, RERUN = "run", "result", "tree", "plan", "test", "rerun"
 HELP = "Each finding names the clause of the rules and the remedy; docs/audit.md lists all checks."
 
 
@@ -123,6 +124,12 @@ CHECKS: Mapping[str, Asked] = {
     "duplicate": Asked(TREE, "Is no run submitted twice?"),
     "suite": Asked(TREE, "Are all required scenarios of a benchmark there, and no others?"),
     "system": Asked(TREE, "Is the description of every system complete and true to its folder?"),
+    "rehearsal": Asked(PLAN, "Can LoadGen issue and settle one query of every run of the plan?"),
+    "plan-setting": _warns(PLAN, "Does every run of the plan have the settings that the round wants?"),
+    "model-name": Asked(PLAN, "Does LoadGen know the model's name, so that its own figures hold?"),
+    "data": Asked(PLAN, "Are model and data here, with their digests?"),
+    "disk": Asked(PLAN, "Is there room for the logs of the plan?"),
+    "bandwidth": Asked(PLAN, "Has a datacenter system the network that its throughput demands?"),
     "files": Asked(TREE, "Are there no links, hidden files, left-overs, large files or blanks in names?"),
 }
 
