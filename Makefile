@@ -10,6 +10,7 @@ ARGS   ?=
 export HF_HUB_OFFLINE = 1
 RUN := $(VENV)/bin/
 PIP := $(RUN)python -m pip install --quiet --disable-pip-version-check
+BESIDE := --numprocesses 2 --dist loadfile
 CHOSEN := not slow and not hardware and not network
 BRIDGE := $(wildcard loadgen_harness/native/src/* loadgen_harness/native/*.sha256)
 
@@ -26,7 +27,7 @@ test: $(VENV)/.test
 	@$(RUN)ruff check --quiet .
 	@$(RUN)ruff format --quiet --check . || { echo 'run `ruff format .` on the files above.' >&2; exit 1; }
 	@$(RUN)mypy --no-error-summary
-	@$(RUN)python -m pytest -q -m "$(CHOSEN)" $(ARGS)
+	@$(RUN)python -m pytest -q $(BESIDE) -m "$(CHOSEN)" $(ARGS)
 
 bench: $(VENV)/.bench
 	@$(RUN)python -m tests.perf $(ARGS)

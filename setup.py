@@ -61,6 +61,7 @@ LINT = ["ruff>=0.17.6", "mypy>=2.4"]
 CHECK = [
     "pytest>=9.2",
     "pytest-timeout>=2.4",
+    "pytest-xdist>=3.8",
     "hypothesis>=6.170",
     "ruff>=0.17.6",
     "mypy>=2.4",

@@ -16,42 +16,12 @@ PACKAGES = ("loadgen_harness", "benchmarks", "audit", "power", "submissions")
 TERMINAL = ("cli", "campaign", "demo")  # the roof that a person sees
 # programs: nothing below imports them, they import anything, lazily
 PROGRAMS = (
-    "child",
-    "model_files",
-    "weights",
-    "replica",
-    "tax",
-    "taxes",
-    "plan",
-    "attempts",
-    "outlook",
-    "assess",
-    "road",
-    "submitting",
-    "verbs",
-    "matrix",
-    "matrices",
-    "echo",
-    "auditing",
-    "subjects",
-    "auditees",
-    "cli_audit",
-    "power_sessions",
-    "energetics",
-    "maxq",
-    "sweep",
-    "repeats",
-    "reports",
-    "demands",
-    "plan_text",
-    "planning",
-    "preflight",
-    "rehearsal",
-    "rehearsals",
-    "machine_state",
-    "described_system",
-    "describing",
-)
+    "child", "model_files", "weights", "replica", "tax", "taxes", "plan", "attempts", "outlook", "assess",
+    "road", "submitting", "verbs", "matrix", "matrices", "echo", "auditing", "subjects", "auditees",
+    "cli_audit", "power_sessions", "power_tables", "energetics", "maxq", "sweep", "repeats", "reports", "demands", "plan_text",
+    "planning", "preflight", "rehearsal", "rehearsals", "machine_state", "machine_ecc", "own_needs", "trials",
+    "described_system", "describing",
+)  # fmt: skip
 ROOF = {*TERMINAL, *PROGRAMS, "__main__"}
 GROUND = {"types", "errors", "__init__"}
 DRIVERS = {
@@ -148,22 +118,31 @@ class Module:
         """Whether it ships."""
         return self.path.split("/")[0] in PACKAGES
 
+    @functools.cached_property
+    def everything(self) -> list[ast.AST]:
+        """All its nodes: walked once for all rules."""
+        return list(ast.walk(self.tree))
+
     def nodes(self, kind: type[Node]) -> Iterator[Node]:
         """All nodes of a kind, wherever they stand."""
-        return (node for node in ast.walk(self.tree) if isinstance(node, kind))
+        return (node for node in self.everything if isinstance(node, kind))
 
     def functions(self) -> Iterator[Function]:
         """All functions and methods, wherever they stand."""
-        return (node for node in ast.walk(self.tree) if isinstance(node, Function))
+        return (node for node in self.everything if isinstance(node, Function))
 
-    def imports(self) -> Iterator[tuple[int, str]]:
+    @functools.cached_property
+    def imported(self) -> list[tuple[int, str]]:
         """Line and dotted name of everything imported: at the top, inside functions, or by a literal name."""
-        for node in ast.walk(self.tree):
+        return list(self._imports())
+
+    def _imports(self) -> Iterator[tuple[int, str]]:
+        for node in self.everything:
             if isinstance(node, ast.Import):
                 yield from ((node.lineno, alias.name) for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
                 yield from ((node.lineno, name) for name in self._from(node))
-            elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            elif isinstance(node, ast.Call) and _last(node.func) == "import_module":
                 literals = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
                 yield from ((node.lineno, str(value)) for value in literals[:1])
 
@@ -175,6 +154,12 @@ class Module:
         return [f"{origin}.{alias.name}" if is_module(f"{origin}.{alias.name}") else origin for alias in node.names]
 
 
+def _last(called: ast.expr) -> str:
+    """The last part of the name that is called: cheap, where the whole name has to be written out."""
+    return called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
+
+
+@functools.cache
 def is_module(name: str) -> bool:
     """Whether the repository holds a module or package of this dotted name."""
     path = ROOT / name.replace(".", "/")
@@ -198,7 +183,7 @@ def floor(name: str) -> int:
 
 def imports_point_down(module: Module) -> Breaches:
     """A module imports from its own floor and the floors below it."""
-    for line, name in module.imports():
+    for line, name in module.imported:
         if name.split(".")[0] in PACKAGES and floor(name) > floor(module.name):
             yield line, f"floor {floor(module.name)} imports {name} of floor {floor(name)}"
 
@@ -206,7 +191,7 @@ def imports_point_down(module: Module) -> Breaches:
 def floors_keep_apart(module: Module) -> Breaches:
     """Tasks do not know each other or power; audit and submissions are handed a Benchmark and import no task."""
     own = module.name.split(".")
-    for line, name in module.imports():
+    for line, name in module.imported:
         parts = name.split(".")
         task = parts[1] if parts[0] == "benchmarks" and len(parts) > 1 and not parts[1].startswith("_") else ""
         if task and own[:2] != ["benchmarks", task] and floor(module.name) < ROOF_FLOOR:
@@ -217,14 +202,14 @@ def floors_keep_apart(module: Module) -> Breaches:
 
 def ground_is_stdlib(module: Module) -> Breaches:
     """Floor 0 needs the standard library alone."""
-    for line, name in module.imports():
+    for line, name in module.imported:
         if floor(module.name) == 0 and name.split(".")[0] not in {*sys.stdlib_module_names, "loadgen_harness"}:
             yield line, f"floor 0 imports {name}"
 
 
 def outside_worlds_have_one_owner(module: Module) -> Breaches:
     """One module per outside world: LoadGen, each framework, each vendor library, the terminal."""
-    for line, name in module.imports():
+    for line, name in module.imported:
         root = name.split(".")[0]
         if module.script or root in PACKAGES or root in sys.stdlib_module_names:
             continue
@@ -241,7 +226,7 @@ def only_console_prints(module: Module) -> Breaches:
     if module.name == "loadgen_harness.console" or module.script:
         return
     for node in module.nodes(ast.Call):
-        called = ast.unparse(node.func)
+        called = ast.unparse(node.func) if _last(node.func) in ("print", "write") else ""
         if called == "print" or called in ("sys.stdout.write", "sys.stderr.write"):
             yield node.lineno, f"calls {called}: hand the text to loadgen_harness.console"
 
@@ -349,7 +334,7 @@ def benchmarks_are_data(module: Module) -> Breaches:
     parts = module.path.split("/")
     if parts[0] != "benchmarks" or len(parts) != 3 or parts[1].startswith("_") or module.stem != "__init__":
         return
-    for line, name in module.imports():
+    for line, name in module.imported:
         if name not in ("__future__", "loadgen_harness.types"):
             yield line, f"imports {name}: a task's __init__ needs loadgen_harness.types alone"
 

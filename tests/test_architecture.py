@@ -48,15 +48,27 @@ def breaches(rule: Rule, modules: list[Module]) -> list[str]:
     return [f"{m.path}:{line} [{rule.__name__}] {text}" for m in modules for line, text in rule(m)]
 
 
+@pytest.fixture(scope="module")
+def product() -> list[Module]:
+    """What ships, parsed once for all rules."""
+    return rules.modules(*PACKAGES)
+
+
+@pytest.fixture(scope="module")
+def tests() -> list[Module]:
+    """The tests, parsed once for all rules."""
+    return rules.modules("tests")
+
+
 @pytest.mark.parametrize("rule", (*rules.PRODUCT, *rules.EVERYWHERE), ids=lambda rule: rule.__name__)
-def test_the_product_keeps(rule: Rule) -> None:
-    found = breaches(rule, rules.modules(*PACKAGES))
+def test_the_product_keeps(rule: Rule, product: list[Module]) -> None:
+    found = breaches(rule, product)
     assert not found, "\n" + "\n".join(found)
 
 
 @pytest.mark.parametrize("rule", rules.EVERYWHERE, ids=lambda rule: rule.__name__)
-def test_the_tests_keep(rule: Rule) -> None:
-    found = breaches(rule, rules.modules("tests"))
+def test_the_tests_keep(rule: Rule, tests: list[Module]) -> None:
+    found = breaches(rule, tests)
     assert not found, "\n" + "\n".join(found)
 
 
@@ -126,7 +138,7 @@ def test_scripts_may_print_and_import_what_they_like() -> None:
 def test_one_framework_has_one_plugin(folder: str) -> None:
     users: dict[str, set[str]] = {}
     for module in rules.modules(folder):
-        for _, name in module.imports():
+        for _, name in module.imported:
             plugin = module.name.split(".")[2:3]  # none: the package of all plug-ins itself
             users.setdefault(name.split(".")[0], set()).update(plugin)
     known = {*PACKAGES, *rules.OWNERS, *sys.stdlib_module_names}
@@ -134,8 +146,8 @@ def test_one_framework_has_one_plugin(folder: str) -> None:
     assert not shared, f"each framework belongs to one module: {shared}"
 
 
-def test_no_import_cycles() -> None:
-    graph = {m.name: {name for name in at_the_top(m) if name != m.name} for m in rules.modules(*PACKAGES)}
+def test_no_import_cycles(product: list[Module]) -> None:
+    graph = {m.name: {name for name in at_the_top(m) if name != m.name} for m in product}
     while leaves := {name for name, needs in graph.items() if not needs & graph.keys()}:
         graph = {name: needs for name, needs in graph.items() if name not in leaves}
     assert not graph, f"these modules import each other: {', '.join(sorted(graph))}"
@@ -144,7 +156,7 @@ def test_no_import_cycles() -> None:
 def at_the_top(module: Module) -> Iterator[str]:
     """What a module imports when it is itself imported."""
     source = "\n".join(ast.unparse(n) for n in module.tree.body if isinstance(n, ast.Import | ast.ImportFrom))
-    return (name for _, name in Module(module.path, source).imports())
+    return (name for _, name in Module(module.path, source).imported)
 
 
 @pytest.mark.parametrize("name", registry.names(registry.BENCHMARKS))
