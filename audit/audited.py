@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from audit import cascade, catalogue
+from audit import cascade, catalogue, disagreements
+from audit.disagreements import EXPECTED, RULES, Disagreement, Place, Word
 from audit.finding import Finding, Severity, errors
 from audit.result_rows import ACCEPTS, REJECTS, Figures, ResultRow, rows
 
-SEVERAL, WHOLE = "in several results", "the tree"
+SEVERAL, WHOLE = "in several results", disagreements.WHOLE
 MOST = 100  # characters of a found value in a heading
 ORDER = tuple(Severity)
 # What a heading names first: a fault of a run tells more of a result than a stray file.
@@ -20,12 +21,36 @@ SCOPES = (catalogue.RUN, catalogue.RESULT, catalogue.TEST, catalogue.RERUN, cata
 
 @dataclass(frozen=True)
 class Answer:
-    """What an official checker said when it was run: "accepts", "rejects" or "crashes", and why in its own lines."""
+    """What an official checker said when it was run: "accepts", "rejects" or "crashes", and why in its own lines.
+
+    `by_result` is its word on each result and `errors_of` its error lines about one; `fault` says why it came to no
+    verdict, and all that it printed lies in `log`.
+    """
 
     checker: str
     verdict: str
     results: int = 0
     reasons: tuple[str, ...] = ()
+    by_result: Mapping[str, str] = field(default_factory=dict)
+    errors_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    fault: str = ""
+    log: str = ""
+
+    def on(self, result: str) -> str:
+        """Its word on one result: its own, else on the nearest folder above it, else that it came to none."""
+        above = (result.rsplit("/", up)[0] for up in range(result.count("/") + 1))
+        return next(
+            (self.by_result[each] for each in above if each in self.by_result), self.verdict if self.fault else ""
+        )
+
+    def lines_on(self, result: str) -> tuple[str, ...]:
+        """Its error lines about one result."""
+        return self.errors_of.get(result, ())
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """Its error lines, wherever."""
+        return tuple(line for line in self.reasons if line.startswith("ERROR"))
 
 
 @dataclass(frozen=True)
@@ -59,12 +84,38 @@ class Audited:
         by_result: dict[str, list[Finding]] = {}
         for finding in self.findings:
             by_result.setdefault(self.place(finding.file), []).append(finding)
-        return rows(self.results, self.figures, by_result, predicted=bool(self.predicted))
+        made = rows(self.results, self.figures, by_result, predicted=bool(self.predicted))
+        return [replace(row, said={each.checker: each.on(row.result) for each in self.answers}) for row in made]
 
     @property
     def rules(self) -> str:
         """The verdict of the rules."""
         return ACCEPTS if self.passed else REJECTS
+
+    @property
+    def differences(self) -> list[Disagreement]:
+        """Where the rules, the expected verdict and official checkers that were run disagree, and why."""
+        return disagreements.disagreements(_places(self)) if self.answers else []
+
+
+def _places(audited: Audited) -> Iterator[Place]:
+    """Every result and the whole tree with all verdicts on it."""
+    lying: dict[str, list[Finding]] = {}
+    for finding in audited.findings:
+        lying.setdefault(audited.place(finding.file), []).append(finding)
+    outside = {place: found for place, found in lying.items() if place not in audited.results}
+    for row in audited.rows:
+        words = {RULES: Word(row.rules), EXPECTED: Word(row.official)}
+        words |= {each.checker: Word(each.on(row.result), each.lines_on(row.result)) for each in audited.answers}
+        around = [each for place, found in outside.items() if _holds(place, row.result) for each in found]
+        yield Place(row.result, words, tuple(lying.get(row.result, ())), tuple(around))
+    words = {RULES: Word(audited.rules), EXPECTED: Word(audited.predicted)}
+    words |= {each.checker: Word(each.verdict, each.errors, each.fault) for each in audited.answers}
+    yield Place(WHOLE, words, audited.findings, tuple(each for found in outside.values() for each in found))
+
+
+def _holds(place: str, result: str) -> bool:
+    return not place or f"{result}/".startswith(f"{place}/")
 
 
 @dataclass(frozen=True)

@@ -1,42 +1,20 @@
-"""What a submitter writes beside the logs, against them: user.conf, the system description, tokens in accuracy.txt."""
+"""What a submitter writes beside the logs, against them: the system description, tokens in accuracy.txt."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from audit import accuracy
 from audit.evidence import CrossCheck, Evidence
 from audit.finding import Finding, Severity
+from audit.stated import small_text
 from loadgen_harness.errors import UnknownName
 from loadgen_harness.run import Run
 
-MOST_BYTES = 1_000_000
-CONF_LINE = re.compile(r"\s*([\w*+-]{1,80})\.(\*|\w{1,20})\.(\w{1,60})\s*=\s*(-?\d{1,18}(?:\.\d{1,18})?)\s*(?:#.*)?")
-ROUNDED = 1e-4  # LoadGen prints settings with six digits
 TOKENS = 0.1  # the accuracy run may generate so much more or less than the performance run
-REPEATED = "inference_rules.adoc, Replicability is mandatory"
 SYSTEM_CLAUSE = "inference_rules.adoc, System and framework must be consistent; MLPerf_Audit_Guidelines.adoc, Hardware"
-# user.conf key -> the detail log's key and its unit in user.conf's
-SETTINGS: Mapping[str, tuple[str, float]] = {
-    "min_duration": ("requested_min_duration_ms", 1),
-    "max_duration": ("requested_max_duration_ms", 1),
-    "min_query_count": ("requested_min_query_count", 1),
-    "max_query_count": ("requested_max_query_count", 1),
-    "performance_sample_count_override": ("requested_performance_sample_count_override", 1),
-    "target_latency_percentile": ("effective_target_latency_percentile", 0.01),
-}
-OF_SCENARIO: Mapping[str, Mapping[str, tuple[str, float]]] = {
-    "SingleStream": {"target_latency": ("requested_single_stream_expected_latency_ns", 1e6)},
-    "MultiStream": {
-        "target_latency": ("requested_multi_stream_expected_latency_ns", 1e6),
-        "samples_per_query": ("effective_samples_per_query", 1),
-    },
-    "Server": {"target_latency": ("effective_target_latency_ns", 1e6), "target_qps": ("effective_target_qps", 1)},
-    "Offline": {"target_qps": ("effective_target_qps", 1)},
-}
 SEEN = (  # keys that the description of a system and what the suite saw of it share
     "host_processor_model_name",
     "host_processors_per_node",
@@ -45,47 +23,6 @@ SEEN = (  # keys that the description of a system and what the suite saw of it s
     "accelerators_per_node",
 )
 TIMES = re.compile(r"(?<![\w.])(\d{1,4})x(?=[\s_-]?[A-Za-z])|(?<=[A-Z0-9])[_ -]?x(\d{1,4})(?![\w.])")
-
-
-def user_conf(evidence: Evidence) -> Iterator[Finding]:
-    """What user.conf sets is what LoadGen was given in the performance run."""
-    run, path = evidence.performance, evidence.files.get("user.conf")
-    if run is None or path is None or not run.log:
-        return
-    lines = _conf(path, _models(evidence), run.scenario)
-    for key, (number, stated) in lines.items():
-        logged, scale = {**SETTINGS, **OF_SCENARIO.get(run.scenario, {})}.get(key, ("", 1.0))
-        value = run.log.get(logged)
-        if not isinstance(value, int | float) or abs(value - stated * scale) <= ROUNDED * abs(stated * scale):
-            continue
-        yield Finding(
-            check="user-conf",
-            severity=Severity.WARNING,
-            file=evidence.name(path),
-            key=key,
-            found=f"{stated:g}",
-            wanted=f"{value / scale:g}, by {logged} of the run",
-            clause=f"{REPEATED}: user.conf is what the run was made with",
-            fix="Submit the user.conf of this run, or repeat the run with the one submitted.",
-            line=number,
-        )
-
-
-def _conf(path: Path, models: set[str], scenario: str) -> dict[str, tuple[int, float]]:
-    """Key to (line, value) as LoadGen looks them up: the line for the model and scenario before the general ones."""
-    chosen: dict[str, tuple[int, int, float]] = {}
-    for number, line in enumerate(_text(path).splitlines(), start=1):
-        match = CONF_LINE.fullmatch(line)
-        if not match or match[1] not in {"*", *models} or match[2] not in ("*", scenario):
-            continue
-        rank = 2 * (match[2] != "*") + (match[1] != "*")
-        if rank >= chosen.get(match[3], (0, 0, 0.0))[0]:
-            chosen[match[3]] = (rank, number, float(match[4]))
-    return {key: (number, value) for key, (_, number, value) in chosen.items()}
-
-
-def _models(evidence: Evidence) -> set[str]:
-    return {variant.model_name for variant in evidence.benchmark.variants.values()}
 
 
 def collected(evidence: Evidence) -> Iterator[Finding]:
@@ -133,7 +70,7 @@ def tokens(evidence: Evidence) -> Iterator[Finding]:
     run, path = evidence.performance, evidence.files.get("accuracy.txt")
     if run is None or path is None or _other_data(evidence):
         return
-    said = accuracy.read(_text(path), evidence.benchmark.metrics).get("TOKENS_PER_SAMPLE")
+    said = accuracy.read(small_text(path), evidence.benchmark.metrics).get("TOKENS_PER_SAMPLE")
     rate = _per_sample(run)
     if said and rate and abs(rate / said - 1) > TOKENS:
         yield Finding(
@@ -174,11 +111,4 @@ def _of_system(evidence: Evidence, check: str, **said: Any) -> Finding:
     return Finding(check=check, severity=Severity.WARNING, file=file, clause=SYSTEM_CLAUSE, **said)
 
 
-def _text(path: Path) -> str:
-    if path.is_symlink() or not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        return file.read(MOST_BYTES).decode("utf-8", errors="replace")
-
-
-CHECKS: tuple[CrossCheck, ...] = (user_conf, collected, counts, tokens)
+CHECKS: tuple[CrossCheck, ...] = (collected, counts, tokens)

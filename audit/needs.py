@@ -15,7 +15,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class Need:
-    """What one benchmark needs; None is unknown, and sizes are in GB of 10^9 bytes.
+    """What one benchmark needs; None is unknown for the reason in `unknown`, and sizes are in GB of 10^9 bytes.
 
     `ingress` and `egress` are elements of one sample on the network, `ingress_bytes` its bytes whatever the type; 0
     means that the rules only ask for more than none.
@@ -31,7 +31,13 @@ class Need:
     ingress_bytes: float | None = None
     egress: float | None = None
     note: str = ""
+    unknown: str = ""
     source: str = ""
+
+    def in_ram_gb(self, samples: int, type_bytes: float) -> float | None:
+        """What that many samples take, by the elements that the rules count for one; None where they count none."""
+        each = self.ingress_bytes or (self.ingress or 0) * type_bytes
+        return samples * each / GB if each else None
 
 
 @dataclass(frozen=True)

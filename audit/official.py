@@ -186,6 +186,8 @@ TOGETHER: tuple[Row, ...] = (
     Row("power", REJECTS, "required_files_check and the power checker"),
     *POWER,
     Row("inferred", REJECTS, "inferred_check: edge systems only", key="system_type"),
+    Row("network", ACCEPTS, "the name is read in performance logs alone", part="accuracy"),
+    Row("network", REJECTS, "network_check"),
 )
 TEXTS: tuple[Row, ...] = (
     Row("accuracy", ACCEPTS, "accuracy is not judged in the open division", division="open"),
@@ -223,6 +225,9 @@ TREE: tuple[Row, ...] = (
         key="^(number_of_nodes|accelerators_per_node|host_processors_per_node|host_processor_core_count)$",
         found="^('[^']|-?[1-9])",
     ),
+    Row("system", ACCEPTS, "the suite is not asked", division="network", key="^system_type$", found="^'(edge|data)"),
+    Row("system", ACCEPTS, "any value will do", key="^(network_|nic_|number_nic_|number_conn|net_soft)", found="^'"),
+    Row("system", ACCEPTS, "descriptions are not compared with each other", key="^system_name$", found=" in .* and "),
     Row("system", REJECTS, "SystemCheck"),
     Row("structure", ACCEPTS, "an empty tree has no result that could fail", key="^results$"),
     Row("structure", REJECTS, "directory_exist_check wants src/", key="^src$"),

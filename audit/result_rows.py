@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from audit import accuracy, accuracy_text, official
 from audit.finding import Finding, errors
@@ -12,7 +12,9 @@ from loadgen_harness.types import Metric, Rules, Scenario, Target
 ACCEPTS, REJECTS = "accepts", "rejects"
 WORDS = {"would accept": ACCEPTS, "would reject": REJECTS, "would crash": "crashes"}
 UNKNOWN = "–"
-COLUMNS = ("system", "benchmark", "scenario", "result", "accuracy", "power", "rules", "official checker")
+CHECKERS = ("new", "old")  # the official ones that may have been run
+OWN = ("system", "benchmark", "scenario", "result", "accuracy", "power", "rules", "official checker")
+COLUMNS = (*OWN, *(f"official, {name}" for name in CHECKERS))
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,13 @@ class Figures:
 
 @dataclass(frozen=True)
 class ResultRow:
-    """A result with its figures and the two verdicts on its own findings."""
+    """A result with its figures, the two verdicts on its own findings, and what official checkers `said` of it."""
 
     result: str
     figures: Figures
     rules: str
     official: str
+    said: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def parts(self) -> tuple[str, str, str]:
@@ -66,7 +69,8 @@ class ResultRow:
         if figures.inferred_from:
             value += f", inferred from {figures.inferred_from}"
         said = ", ".join(each.words for each in figures.accuracy)
-        return (*self.parts, value, said, figures.power, self.rules, self.official)
+        answers = (self.said.get(name, "") for name in CHECKERS)
+        return (*self.parts, value, said, figures.power, self.rules, self.official, *answers)
 
 
 def rows(

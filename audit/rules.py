@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from audit import consistency, figures, limits, locked, release, runtime, stopping, summary, validity
+from audit import consistency, figures, limits, locked, record, release, runtime, stopping, summary, validity
 from audit.case import ACCURACY_LOG, DETAIL, Case, Check, Claim
 from audit.compliance import _settings
 from audit.finding import Finding, Severity
@@ -26,6 +26,7 @@ CHECKS: tuple[Check, ...] = (
     *stopping.CHECKS,
     *summary.CHECKS,
     *consistency.CHECKS,
+    *record.CHECKS,
     *runtime.CHECKS,
 )
 

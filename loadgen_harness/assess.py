@@ -17,6 +17,7 @@ from loadgen_harness.plan import ACCURACY, PERFORMANCE
 from loadgen_harness.run import Run
 from loadgen_harness.types import Benchmark, Division, Round, Scenario, Score, TestMode
 from power import energy
+from power.figures import ends
 from submissions.generate import Entry
 from submissions.record import RunResult
 
@@ -56,8 +57,7 @@ def _joules(found: energy.Energy, value: float | None) -> str:
     """A share of the energy: for an estimate its interval."""
     if not value:
         return ""
-    low, high = (energy.figure(value * edge / found.joules, 2) for edge in (found.joules_low, found.joules_high))
-    return f"{low}\u2013{high}" if found.estimated else energy.figure(value, 3)
+    return ends(*found.interval(value)) if found.estimated else energy.figure(value, 3)
 
 
 def assess(outcomes: Sequence[Outcome]) -> list[Assessment]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from audit.finding import Finding, errors
 from audit.formats import text
 from audit.result_rows import ACCEPTS
 from audit.verdict import Scorer
-from loadgen_harness import assess, console, registry, rounds, subjects, verbs
+from loadgen_harness import assess, console, durable, registry, rounds, subjects, verbs
 from loadgen_harness.errors import BadInput, UnknownName
 from loadgen_harness.run import Run
 from loadgen_harness.types import Benchmark, Round, Rules, Scenario, Score
@@ -77,7 +76,7 @@ def _tell(audits: list[Audited], form: str, output: Path | None) -> None:
     if output is None:
         console.raw(content)
         return
-    _write(output, content)
+    durable.put(output, content)
     for audited in audits:
         console.say(visible(headline(audited)), console.GOOD if audited.passed else console.BAD)
     console.say(f"wrote {output}")
@@ -110,7 +109,7 @@ def accuracy(args: argparse.Namespace) -> int:
     if args.output is None:
         console.raw(written)
     else:
-        _write(args.output, written)
+        durable.put(args.output, written)
         console.say(f"wrote {args.output}")
     return verbs.FOUND if errors(found) else verbs.OK
 
@@ -164,12 +163,3 @@ def _scored(responses: Mapping[int, bytes], benchmark: str, data: Path) -> Seque
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / layout.ACCURACY_LOG).write_text(json.dumps(entries), encoding="utf-8")
         return metrics.score_log(benchmark, Run(folder), data)
-
-
-def _write(path: Path, content: str) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        partial.write_text(content, encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        raise BadInput(f"cannot write {path}: {error.strerror}.") from error

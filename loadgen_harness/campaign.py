@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.tax import Tax, of
-from loadgen_harness import attempts, journal, outlook, registry, rounds, settings, tax
+from loadgen_harness import attempts, journal, one_system, outlook, registry, rounds, settings, tax
 from loadgen_harness.attempts import Outcome as Outcome
 from loadgen_harness.attempts import Policy as Policy
 from loadgen_harness.attempts import finished as finished
@@ -26,6 +26,7 @@ from loadgen_harness.run import Run
 from loadgen_harness.types import Benchmark, TestMode
 
 DEFAULT = Policy()
+OTHER_MACHINE = "two systems cannot share one campaign: choose another --output here, and a system_name of its own"
 IGNORED = ("output", "hang_timeout_s")  # of a spec, when asking whether a finished run is the one wanted
 
 
@@ -61,6 +62,8 @@ def execute(
     stale = [job.key for job in chosen if finished(job) and not matches(job)]
     if stale:
         raise BadInput(f"{output} holds {stale[0]} from another plan: choose another --output or move it away.")
+    done = [Run(job.spec.output) for job in jobs(plan, output) if finished(job)]
+    one_system.refuse_elsewhere(done, OTHER_MACHINE)
     power = hooks(plan.meters)
     with journal.opened(output, shlex.join(sys.argv)) as log:
         try:

@@ -22,9 +22,9 @@ def claimed(output: Path) -> Iterator[Path]:
     Raises BadInput where the output exists, cannot be written, or is being made by another launch. What a dead one left
     is cleared away: its lock died with it.
     """
-    folder = unfinished(output)
     try:
         _refuse(output)
+        folder = unfinished(output)
         output.parent.mkdir(parents=True, exist_ok=True)
         lock = _locked(folder, output)
         _clear(folder)
@@ -68,8 +68,12 @@ def _free(handle: int) -> bool:
 
 
 def _refuse(output: Path) -> None:
-    if output.exists():
+    if os.path.lexists(output):
         raise BadInput(f"{output} exists: choose another --output; a finished run is never overwritten.")
+    try:
+        os.path.abspath(output).encode()
+    except UnicodeEncodeError as error:
+        raise BadInput(f"{output} is no name in UTF-8, which LoadGen wants: choose another --output.") from error
 
 
 def _locked(folder: Path, output: Path) -> int:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 from absl import app, flags, logging
@@ -14,7 +18,7 @@ from absl.flags import argparse_flags
 
 from loadgen_harness import cli_audit, cli_power, cli_road, cli_run, rounds
 from loadgen_harness.cli_audit import add_verb as _verb
-from loadgen_harness.errors import BadInput, SuiteError, UnknownName
+from loadgen_harness.errors import BadInput, Ended, SuiteError, UnknownName, loop, refused
 
 ROUND = flags.DEFINE_string(
     "round", None, "Round whose rules apply, such as v6.1 (default: the plan's or folder's own, else mini)."
@@ -22,7 +26,10 @@ ROUND = flags.DEFINE_string(
 OFFLINE = flags.DEFINE_bool("offline", False, "Never download: use cached assets and local files only.")
 ASSETS = flags.DEFINE_string("assets", "", "Folder that holds the packages of assets.")
 
-USAGE, INTERRUPTED = 2, 130
+USAGE, SIGNALLED = 2, 128  # and the signal's number: 130 Ctrl-C, 143 SIGTERM
+INTERRUPTED = SIGNALLED + signal.SIGINT
+ENDING = (signal.SIGTERM, signal.SIGHUP)  # which end a verb as Ctrl-C does
+LEFT = "nothing under a final name is half-written; an unfinished run is kept as NAME.failed, the same command begins it again."
 
 Verb = Callable[[argparse.Namespace], int]
 
@@ -41,6 +48,9 @@ class Parser(argparse_flags.ArgumentParser):
 
 def entry() -> None:
     """The console script: never returns, exits with the verb's code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what a terminal's encoding lacks, or a file's name holds
     try:
         app.run(lambda args: sys.exit(_dispatch(args)), flags_parser=_guarded_parse)
     except KeyboardInterrupt:  # before the verb began
@@ -71,8 +81,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _dispatch(args: argparse.Namespace) -> int:
-    import os
-
+    """Call the verb; whatever it raises becomes an exit code, and all but bugs one sentence."""
+    _terminable()
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)
     if OFFLINE.value:
@@ -86,14 +96,37 @@ def _dispatch(args: argparse.Namespace) -> int:
     except SuiteError as error:
         _complain(error)
         return USAGE
-    except KeyboardInterrupt:
-        _complain(
-            BadInput("interrupted: the unfinished run is kept as NAME.failed, and the same command begins it again.")
-        )
-        return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
+    except KeyboardInterrupt as error:
+        return _ended(error.number if isinstance(error, Ended) else signal.SIGINT)
+    except OSError as error:
+        logging.debug("the system said no", exc_info=True)  # --verbosity 1 shows where
+        _complain(refused(error))
+        return USAGE
+    except RuntimeError as error:
+        if sentence := loop(error):
+            _complain(sentence)
+            return USAGE
+        raise
+
+
+def _terminable() -> None:
+    """Ended by a signal that is not ignored (as nohup does), a verb clears up as after Ctrl-C."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Ended(number)
+
+    for number in ENDING:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end)
+
+
+def _ended(number: int) -> int:
+    """Say that a signal ended the verb; in silence where nobody reads, whom the interpreter's flush would tell too."""
+    if number == signal.SIGPIPE:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    else:
+        _complain(BadInput(f"{'interrupted' if number == signal.SIGINT else 'ended'}: {LEFT}"))
+    return SIGNALLED + number
 
 
 def _complain(error: SuiteError) -> None:
@@ -299,7 +332,7 @@ def _report(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
     text = "run folders, or folders above them; with --campaign the plan's file"
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN|PLAN", help=text)
     parser.add_argument("--campaign", type=Path, help="folder of the plan's campaign")
-    parser.add_argument("--output", type=Path, help="folder of the report (default: the campaign's, the first RUN)")
+    parser.add_argument("--output", type=Path, help="folder of the report (default: the campaign's; of RUNs the current one)")
     cli_power.factors(parser)
 
 

@@ -37,6 +37,7 @@ def preflight(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, default=Path("results"), help="where the campaign will write")
     parser.add_argument("--system", type=Path, help="system description (JSON) as `lgh system` writes it")
     parser.add_argument("--only", default="", help="part of a run's key, as for `lgh campaign`")
+    parser.add_argument("--quick", action="store_true", help="without the short runs that measure expected speeds")
     parser.add_argument("--format", default="text", choices=("text", "json"), help="default: text")
 
 

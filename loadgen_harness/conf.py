@@ -53,7 +53,7 @@ def check(key: str, value: object, where: str) -> None:
     """Raise BadInput where `value` cannot be the value of `key`; UnknownName for a key that LoadGen does not have."""
     if key not in KEYS:
         raise UnknownName("user.conf key", key, KEYS)
-    if not isinstance(value, int | float) or not 0 <= value < LARGEST:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < LARGEST:
         raise BadInput(f"{where}: the value of {key} must be a number from 0 up, not {value!r}.")
     if key == "target_qps" and not value:
         raise BadInput(f"{where}: target_qps must be more than 0.")

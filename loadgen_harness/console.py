@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,12 +18,23 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from loadgen_harness.errors import Ended
 from loadgen_harness.launch import Status
 from loadgen_harness.progress import Phase
 from loadgen_harness.visible import visible
 
-OUT = Console(highlight=False, soft_wrap=False, width=None)
-ERR = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class _Console(Console):
+    """Ends the verb where nobody reads any more (`| head`)."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        raise Ended(signal.SIGPIPE)
+
+
+OUT = _Console(highlight=False, soft_wrap=False, width=None)
+ERR = _Console(stderr=True, highlight=False, soft_wrap=True)
 PLAIN_S = 10.0  # between progress lines where no terminal is
 
 GOOD, BAD = "green", "bold red"
@@ -37,8 +49,11 @@ def say(text: str = "", style: str = "") -> None:
 
 def raw(text: str) -> None:
     """Text for programs or for pasting, exactly as it is."""
-    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise Ended(signal.SIGPIPE) from None
 
 
 def data(value: Any) -> None:

@@ -95,7 +95,10 @@ def demands(wish: Wish) -> list[Demand]:
 def _sane(wish: Wish) -> None:
     """Raise BadInput for what no division allows."""
     if wish.division is Division.NETWORK and SystemType.EDGE.value in wish.suite:
-        raise BadInput("the network division has the datacenter suite alone (inference_rules.adoc, Network Division).")
+        raise BadInput(
+            "the network division has the datacenter suite alone (inference_rules.adoc, Network Division): "
+            "choose --suite datacenter."
+        )
 
 
 def scenarios_of(wish: Wish, name: str) -> list[Scenario]:
@@ -143,7 +146,8 @@ def _where(rules: Rules) -> str:
 def _of_scenario(wish: Wish, name: str, scenario: Scenario) -> Iterator[Demand]:
     rules, limits = wish.round.rules(name), wish.round.limits(name, scenario)
     expected = expectations.of(wish.expected, name, scenario)
-    ours, tests = implemented(name), registry.names(registry.TESTS) if rules.tests else []
+    tests = registry.names(registry.TESTS) if rules.tests else []
+    ours = "no" if wish.division is Division.NETWORK else implemented(name)  # it has no Query Dispatch Library
 
     def demand(kind: str, least_s: float, samples: int, *, timed: bool = True) -> Demand:
         untimed = not timed and not expected.samples_per_s

@@ -2,50 +2,45 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from audit import needs
 from audit.finding import Finding, Severity
-from loadgen_harness.errors import BadInput
-from loadgen_harness.types import SystemType
-from submissions.system import faults
+from loadgen_harness.types import Division, SystemType
+from submissions.system import NETWORK as NETWORK_KEYS
+from submissions.system import NOT_APPLICABLE, TOLD, faults
 
 FILE = "system description"
 CLAUSE = "submission rules, system description (JSON): required keys"
 TOLD_BY_PLAN = ("submitter", "system_name")
 GIGABITS = re.compile(r"(?:(\d+)\s*[x×*]\s*)?(\d+(?:\.\d+)?)\s*(T|G|M)(?:(B)/s|b|igabit|E)", re.ASCII)
 SCALE = {"M": 1e6, "G": 1e9, "T": 1e12}
-NETWORK = ("host_network_card_count", "host_networking", "host_networking_topology")
+CARDS = ("host_network_card_count", "host_networking", "host_networking_topology")
 TYPE_BYTES = {"fp64": 8, "int64": 8, "fp32": 4, "int32": 4, "fp16": 2, "bf16": 2, "int16": 2, "int8": 1, "uint8": 1}
 WORD = 4.0  # bytes of a type that nobody names
 
 
-def read(path: Path) -> dict[str, Any]:
-    """A description as `lgh system` writes it; raises BadInput for a file that is none."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadInput(f"--system {path} cannot be read ({error}): make one with `lgh system --output`.") from error
-    if not isinstance(found, dict):
-        raise BadInput(f"--system {path} holds no JSON object: make one with `lgh system --output`.")
-    return found
-
-
-def complete(described: Mapping[str, Any] | None, stated: Mapping[str, str], *, network: bool) -> Iterator[Finding]:
+def complete(
+    described: Mapping[str, Any] | None, stated: Mapping[str, str], division: Division = Division.CLOSED
+) -> Iterator[Finding]:
     """Faults of a description that was given; without one, what the plan does not state and nobody can see."""
     if described is None:
-        for key in TOLD_BY_PLAN:
+        for key in (*TOLD_BY_PLAN, *(NETWORK_KEYS if division is Division.NETWORK else ())):
             if not stated.get(key):
                 fix = f"State {key} under [submission] of the plan, or give --system."
                 yield Finding("system", Severity.WARNING, FILE, key, "missing", "a name", CLAUSE, fix)
         return
-    for key, found, wanted in faults({**stated, **described}):
-        if not (network and key == "is_network"):
-            yield Finding("system", Severity.ERROR, FILE, key, found, wanted, CLAUSE, f"Write {wanted} for {key}.")
+    whole = {**stated, **described}
+    wrong = {key: (found, wanted) for key, found, wanted in faults(whole, division)}
+    for key, (found, wanted) in wrong.items():
+        yield Finding("system", Severity.ERROR, FILE, key, found, wanted, CLAUSE, f"Write {wanted} for {key}.")
+    for key in (each for each in TOLD if each not in wrong):
+        if whole.get(key) == NOT_APPLICABLE and not (key in TOLD_BY_PLAN and stated.get(key)):
+            wanted = "what it is: every system has one"
+            fix = f"Write it with `lgh system --output FILE --set {key}=…`."
+            yield Finding("system", Severity.WARNING, FILE, key, NOT_APPLICABLE, wanted, CLAUSE, fix)
 
 
 def bandwidth(benchmark: str, samples_per_s: float, type_name: str, described: Mapping[str, Any]) -> Iterator[Finding]:
@@ -74,7 +69,7 @@ def declared(described: Mapping[str, Any]) -> float | None:
     """
     alone = str(described.get("host_network_card_count", "")).strip()
     cards = int(alone) if alone.isdecimal() and int(alone) else 1
-    found = [_bytes(text, cards) for key in NETWORK if (text := str(described.get(key, "")))]
+    found = [_bytes(text, cards) for key in CARDS if (text := str(described.get(key, "")))]
     return max((each for each in found if each), default=None)
 
 

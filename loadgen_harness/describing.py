@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from loadgen_harness import console, system_files, system_survey
 from loadgen_harness.errors import BadInput
 from submissions import system_check, system_nodes
-from submissions.system import NOT_APPLICABLE, OPTIONAL, REQUIRED
+from submissions.system import IS_NETWORK, NETWORK, NOT_APPLICABLE, OPTIONAL, REQUIRED, keys
 
 OK, FOUND = 0, 1
 ASSUMED = {"status": "available", "division": "closed", "system_type": "edge"}  # until somebody tells
@@ -57,7 +58,7 @@ def _seen(args: argparse.Namespace) -> dict[str, Any]:
     """This machine, or the nodes' files as one system."""
     if not args.nodes:
         return dict(system_survey.seen())
-    where = [path.resolve() for path in args.nodes]
+    where = [Path(os.path.realpath(path)) for path in args.nodes]
     double = next((path for path in where if where.count(path) > 1), None)
     if double:
         raise BadInput(f"--nodes names {double.name} twice: give one file for each node.")
@@ -69,8 +70,11 @@ def _told(args: argparse.Namespace) -> dict[str, str]:
     told = {key: value for flag, key in FLAGS.items() if (value := getattr(args, flag)) is not None}
     for each in args.set:
         key, equal, value = each.partition("=")
-        if not equal or key not in REQUIRED:
-            raise BadInput(f"--set {each} names no key of the description: write KEY=VALUE with one of its 35 keys.")
+        if not equal or key not in (*REQUIRED, *NETWORK):
+            raise BadInput(
+                f"--set {each} names no key of the description: write KEY=VALUE with one of its 35 keys, or of the "
+                "network division's 12."
+            )
         told[key] = value
     if told.get("submitter", NOT_APPLICABLE) != NOT_APPLICABLE:
         system_check.submitter(told["submitter"])
@@ -131,8 +135,12 @@ def _answers(known: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _ordered(described: Mapping[str, Any]) -> dict[str, Any]:
-    """All 35 keys in the official order, then a person's own."""
-    whole = {key: described.get(key, "" if key in OPTIONAL else NOT_APPLICABLE) for key in REQUIRED}
+    """All keys in the official order, then a person's own; the division alone decides on the network's flag."""
+    wanted = keys(described)
+    described = {key: value for key, value in described.items() if key != IS_NETWORK}
+    if IS_NETWORK in wanted:
+        described = {**described, IS_NETWORK: "true"}
+    whole = {key: described.get(key, "" if key in OPTIONAL else NOT_APPLICABLE) for key in wanted}
     whole = {key: NOT_APPLICABLE if value == "" and key not in OPTIONAL else value for key, value in whole.items()}
     return whole | {key: value for key, value in described.items() if key not in whole}
 

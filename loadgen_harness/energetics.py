@@ -11,13 +11,14 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from loadgen_harness import console, verbs
+from audit import runtime
+from loadgen_harness import console, durable, verbs
 from loadgen_harness.errors import BadInput
 from loadgen_harness.run import DETAIL, Run
 from power import factors, repeated, stars, surroundings
-from power.amount import Amount
+from power.amount import Amount, Mean
 from power.derived import Figure, derive
-from power.figures import figure, readings
+from power.figures import Energy, figure, readings
 from power.repeated import NOT_OFFICIAL, QUANTITIES, Repeated
 from power.shares import FORMULA, shares
 from power.stars import RULE, Rating
@@ -27,6 +28,21 @@ from submissions.energy_facts import EnergySection, Line
 
 RUNS = ("run", "verdict", "W mean>", "W min–max>", "W idle>", "J>", "J/sample>", "J/token>")
 MEANS = ("figure", "value>", "unit", "95 % interval>", "over runs alone>")
+MIDDLES = (  # of an estimate no better than its ends, so never told
+    "mean_w",
+    "min_w",
+    "max_w",
+    "official_w",
+    "idle_w",
+    "joules",
+    "per_query_j",
+    "per_sample_j",
+    "per_token_j",
+    "samples_per_j",
+    "tokens_per_j",
+    "wh_per_1000_queries",
+    "metric",
+)
 SINGLE = "one run has no interval over runs: `lgh run … --repeats` makes 10"
 
 
@@ -67,7 +83,7 @@ def runs_of(paths: Sequence[Path]) -> tuple[Run, ...]:
     runs = stars.runs_of(paths)
     seen: dict[str, Run] = {}
     for run in runs:
-        for mark in filter(None, (str(run.path.resolve()), _log_digest(run))):
+        for mark in filter(None, (os.path.realpath(run.path), _log_digest(run))):
             if mark in seen:
                 raise BadInput(f"{run.path} and {seen[mark].path} are one and the same run: give each run once.")
             seen[mark] = run
@@ -146,9 +162,22 @@ def _closing(found: Repeated, rating: Rating | None) -> None:
         console.say(f"  {RULE}", "dim")
     if len(found.runs) == 1:
         console.note(SINGLE)
+    for line in foreign(found.runs):
+        console.note(line)
     for run in found.runs:
         if not run.valid:
             console.note(f"{run.path} is INVALID: {'; '.join(run.invalid_reasons)}")
+
+
+def foreign(runs: Sequence[Run]) -> list[str]:
+    """Of each run beside which other processes were at work: how much, since their joules are among its own."""
+    seen = [(run, runtime.others(run)) for run in runs]
+    return [
+        f"{run.path.name}: {taken.cores:.2f} of {taken.of:g} processors ({taken.share:.0%}) were busy with something"
+        " else, whose energy is in these joules; repeat it on a machine that does nothing else."
+        for run, taken in seen
+        if taken and taken.share > runtime.OTHERS
+    ]
 
 
 def _pairs(found: Repeated) -> list[tuple[Run, Any]]:
@@ -182,10 +211,13 @@ def plain(found: Repeated, around: Surroundings, rating: Rating | None) -> dict[
         "label": found.word,
         "meter": section.meter,
         "scope": section.scope,
-        "runs": [{"path": str(run.path), "valid": run.valid, **asdict(each)} for run, each in _pairs(found)],
+        "runs": [
+            {"path": str(run.path), "valid": run.valid, **_bare(each), "other_cores": _other_cores(run)}
+            for run, each in _pairs(found)
+        ],
         "means": {
             quantity.field: {
-                **asdict(mean),
+                **_of_mean(mean, estimated=found.estimated),
                 "unit": quantity.unit or found.first.metric_unit,
                 "formula": _line(section, quantity.title).formula,
                 "inputs": _line(section, quantity.title).inputs,
@@ -197,6 +229,24 @@ def plain(found: Repeated, around: Surroundings, rating: Rating | None) -> dict[
         "derived": [_plain(each) for each in derive(found, around)],
         "stars": _stars(rating) if rating else None,
     }
+
+
+def _bare(each: Energy) -> dict[str, Any]:
+    """The record of one run; of an estimate the ends of its joules alone, from which every share follows."""
+    record = asdict(each)
+    return {**record, **dict.fromkeys(MIDDLES)} if each.estimated else record
+
+
+def _other_cores(run: Run) -> float | None:
+    """Processors that other processes kept busy; None where run.json says nothing of it."""
+    taken = runtime.others(run)
+    return taken.cores if taken else None
+
+
+def _of_mean(mean: Mean, *, estimated: bool) -> dict[str, Any]:
+    """A mean; of an estimate its ends alone: that its runs agree says nothing of it."""
+    record = asdict(mean)
+    return {**record, "runs": None, "amount": {**record["amount"], "value": None}} if estimated else record
 
 
 def _finite(value: Any) -> Any:
@@ -213,7 +263,8 @@ def _line(section: EnergySection, title: str) -> Line:
 
 
 def _plain(each: Figure) -> dict[str, Any]:
-    return {key: value for key, value in {**asdict(each), **asdict(each.amount)}.items() if key != "amount"}
+    record = {**asdict(each), **asdict(each.amount), **({"value": None} if each.estimated else {})}
+    return {key: value for key, value in record.items() if key != "amount"}
 
 
 def _stars(rating: Rating) -> dict[str, Any]:
@@ -243,6 +294,7 @@ def markdown(found: Repeated, around: Surroundings, rating: Rating | None) -> st
     text = [f"# Energy of {name}, {found.first.scenario}", "", f"{section.head[0].upper()}{section.head[1:]}.", ""]
     heads = ("Run", "Verdict", "W mean", "W min–max", "W idle", "J", "J per sample", "J per token")
     text += _table(heads, [_row(run, each) for run, each in _pairs(found)])
+    text += [f"\n{line}" for line in foreign(found.runs)]
     lines = (*section.lines, *section.shares)
     columns = (*energy_facts.COLUMNS[:4], "over runs alone", *energy_facts.COLUMNS[4:])
     rows = [(each.name, each.value, each.unit, each.interval, each.runs, each.formula, each.inputs) for each in lines]
@@ -274,7 +326,5 @@ def _give(text: str, output: Path | None) -> None:
     if output is None:
         console.raw(text)
         return
-    partial = output.with_name(f"{output.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, output)
+    durable.put(output, text)
     console.say(f"wrote {output}")

@@ -10,10 +10,14 @@ SuiteError
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 from collections.abc import Iterable, Sequence
 
 ALIKE = 0.75  # of two names of which one is a slip: a letter in four may differ
 BEGINNING, FEW = 3, 3  # letters that name what they begin; names that are suggested in one breath
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class SuiteError(Exception):
@@ -67,6 +71,34 @@ class MissingDependency(SuiteError):
 
 class BadInput(SuiteError):
     """A file, flag or setting that cannot be used; the message names the remedy."""
+
+
+def refused(error: OSError, path: object = "") -> BadInput:
+    """What the system said no to, as a sentence with its remedy; `path` where the error itself names none, or a worse."""
+    place = path or error.filename or "a file"
+    why = error.strerror or str(error)
+    if error.errno == errno.ENOENT and not (path or error.filename):
+        return BadInput("the current folder is no longer there: change to one that is, and run this again.")
+    if error.errno in FULL:
+        return BadInput(f"cannot write {place}: {why}; free some space and run this again.")
+    if error.errno in REFUSED:
+        return BadInput(f"cannot use {place}: {why}; choose another place, or get the rights to this one.")
+    return BadInput(f"cannot use {place}: {why}; name another file or folder.")
+
+
+def loop(error: RuntimeError) -> BadInput | None:
+    """What pathlib says of a link that leads to itself before Python 3.13, as other refusals; None of other errors."""
+    found = str(error).partition("Symlink loop from ")[2].strip("'\"")
+    return refused(OSError(errno.ELOOP, os.strerror(errno.ELOOP), found)) if found else None
+
+
+class Ended(KeyboardInterrupt):
+    """A signal that ends a verb as Ctrl-C does: SIGTERM, SIGHUP, or SIGPIPE where nobody reads its output any more."""
+
+    def __init__(self, number: int) -> None:
+        """Know the signal; the exit code is 128 and its number."""
+        super().__init__(number)
+        self.number = number
 
 
 class RunFailed(SuiteError):

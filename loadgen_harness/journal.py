@@ -83,7 +83,7 @@ def _entry(line: bytes) -> dict[str, Any] | None:
     """A line's content; None where a kill or a power cut left only a part of it."""
     try:
         entry = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return entry if isinstance(entry, dict) and "event" in entry else None
 

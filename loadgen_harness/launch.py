@@ -181,7 +181,8 @@ def _failed(folder: Path, spec: RunSpec, error: BaseException) -> BaseException:
     if isinstance(error, RunFailed):
         return type(error)(f"{error}{lacking and f'; {lacking}'} {where}")
     if isinstance(error, OSError):
-        return RunFailed(f"the run failed with {type(error).__name__}: {error}{lacking and f'; {lacking}'} {where}")
+        said = str(errors.refused(error)).rstrip(".")
+        return RunFailed(f"the run failed: {lacking or said} {where}")
     return error
 
 

@@ -20,6 +20,10 @@ AMPLE = 2  # times the estimated logs
 TRIPS = ("passive", "hot", "critical")
 NO_RULE = "no rule asks for it; it moves the figures"
 AUDIT_CONFIG = "compliance tests; LoadGen overrides its settings from audit.config wherever it finds one"
+GPU_STATE = (
+    "compute_mode,clocks_throttle_reasons.hw_thermal_slowdown,clocks_throttle_reasons.sw_thermal_slowdown,"
+    "clocks_throttle_reasons.hw_power_brake_slowdown"
+)
 REPLICABLE = "inference_rules.adoc, Benchmark implementations must be shared; Replicability is mandatory"
 CLOCKS = "power_measurement.adoc, Definitions: NTP"
 ROOT = Path("/")
@@ -84,29 +88,32 @@ def governors(root: Path = ROOT) -> Iterator[Finding]:
         yield _found("governor", "scaling_governor", (", ".join(slow), "performance"), NO_RULE, fix)
 
 
-def gpus(apps: Sequence[Sequence[str]], slowed: Sequence[Sequence[str]]) -> Iterator[Finding]:
-    """Nobody else computes on the GPUs, and none is slowed by heat; both are rows of nvidia-smi."""
+def clock_caps(root: Path = ROOT) -> Iterator[Finding]:
+    """No CPU is kept below the clock that it could run at, where that can be seen."""
+    capped = {
+        (_number(path), _number(path.with_name("cpuinfo_max_freq")))
+        for path in root.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_max_freq")
+    }
+    for now, most in sorted((now, most) for now, most in capped if now and most and now < most):
+        what = (f"{now / 1e6:.2f} GHz at most", f"{most / 1e6:.2f} GHz")
+        fix = "Run `cpupower frequency-set -u` with the full clock, or state the limit in the system's notes."
+        yield _found("clock-cap", "scaling_max_freq", what, NO_RULE, fix)
+
+
+def gpus(apps: Sequence[Sequence[str]], states: Sequence[Sequence[str]]) -> Iterator[Finding]:
+    """Nobody else computes on the GPUs, and none is slowed or closed; both are rows of nvidia-smi."""
     for row in apps:
-        who = " ".join(row)
         fix = "End that program, or let the plan's devices leave this GPU out."
-        yield _found("gpu-shared", "compute-apps", (f"process {who}", "no other process"), NO_RULE, fix)
-    for number, row in enumerate(slowed):
-        if any(cell.lower() == "active" for cell in row):
-            what = ("slowed by heat", "not slowed")
+        yield _found("gpu-shared", "compute-apps", (f"process {' '.join(row)}", "no other process"), NO_RULE, fix)
+    for number, (mode, *slowed) in enumerate(row for row in states if row):
+        if any(cell.lower() == "active" for cell in slowed):
+            what = ("slowed by heat or by its power supply", "not slowed")
             yield _found("gpu-thermal", f"GPU {number}", what, NO_RULE, "Let it cool, look at its fans and cables.")
-
-
-def smi(what: str, fields: str) -> list[list[str]]:
-    """Rows of an nvidia-smi query, none where it is absent or fails."""
-    if not shutil.which("nvidia-smi"):
-        return []
-    command = ["nvidia-smi", f"--query-{what}={fields}", "--format=csv,noheader,nounits"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
-    except subprocess.TimeoutExpired:
-        return []
-    lines = answer.stdout.splitlines() if answer.returncode == 0 else []
-    return [[cell.strip() for cell in line.split(",")] for line in lines if line.strip()]
+        if mode.lower() == "prohibited":
+            fix = "Run `nvidia-smi -c DEFAULT`."
+            yield _found(
+                "gpu-shared", f"GPU {number}", ("compute mode Prohibited", "one that allows a run"), NO_RULE, fix
+            )
 
 
 def leftovers(folder: Path) -> Iterator[Finding]:

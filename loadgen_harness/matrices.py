@@ -175,6 +175,8 @@ def _tell(found: Comparison, page: Path) -> None:
     for each in found.ranked:
         if each.verdict == "noise":
             console.say(f"  {comparison_report.sentence(found, each)}", "dim")
+    for line in found.refused:
+        console.note(line)
     for way in found.ways:
         for fault in way.faults:
             console.note(f"{way.label}: {fault}")

@@ -45,12 +45,12 @@ def maxq_(args: argparse.Namespace) -> int:
     if args.repeats < 1 or not args.duration > 0:
         raise BadInput("--repeats must be at least 1 and --duration more than 0.")
     base = _base(args)
-    meters = measuring(args.meters)
+    meters = [] if args.dry_run else measuring(args.meters)
     chosen = _chosen(args)
     settings = combined(chosen)
     sweep = Sweep(base, args.output, settings, args.repeats, search=_searches(base))
     if args.dry_run:
-        return _show(sweep, meters)
+        return _show(sweep, args.meters)
     verbs.prepare(base)
     args.output.mkdir(parents=True, exist_ok=True)
     with _terminable(), watchdog.guarded(list(chosen)) as guard:
@@ -171,12 +171,16 @@ def _searches(base: RunSpec) -> bool:
     return base.scenario.loadgen == Scenario.SERVER and "target_qps" not in base.overrides
 
 
-def _show(sweep: Sweep, meters: list[str]) -> int:
+def _show(sweep: Sweep, meters: str) -> int:
+    """What would be run, also where nothing measures: that is then said."""
     console.table("Settings", ("setting", "runs>"), [(each.label, str(sweep.repeats)) for each in sweep.settings])
     more = " and a search of about 6 runs for each setting's rate" if sweep.search else ""
-    console.say(
-        f"{len(sweep.settings) * sweep.repeats} runs{more}, measured by {', '.join(meters)}; nothing was changed."
-    )
+    try:
+        by = f", measured by {', '.join(measuring(meters))}"
+    except SuiteError as error:
+        by = ""
+        console.note(f"the sweep itself would be refused here: {error}")
+    console.say(f"{len(sweep.settings) * sweep.repeats} runs{more}{by}; nothing was changed.")
     return verbs.OK
 
 

@@ -12,6 +12,7 @@ from loadgen_harness.errors import BadInput
 from loadgen_harness.types import RunSpec
 
 NODES = Path("/sys/devices/system/node")
+WORDS = ("", "none", "split", "numa")  # what --pin takes beside groups of cores
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loadgen_harness import registry, rounds, settings, tax
+from loadgen_harness import placement, registry, rounds, settings, tax
 from loadgen_harness.errors import BadInput, UnknownName
 from loadgen_harness.types import Benchmark, Division, Round, RunSpec, Scenario, TestMode
 
+MOST_REPEATS = 999
 OVERHEAD_S = 2.5  # starting a process, loading a small model, writing logs
 ACCURACY, PERFORMANCE = "accuracy", "performance"
 SHIPPED = Path(__file__).parent / "plans"
@@ -19,13 +20,25 @@ TEXT_KEYS = ("backend", "device", "precision", "driver", "worker", "pin", "postp
 WHOLE_KEYS = ("replicas", "max_batch")
 NUMBER_KEYS = (*WHOLE_KEYS, "spin_us", "max_wait_ms", "hang_timeout_s")
 RUN_KEYS = (*TEXT_KEYS, *NUMBER_KEYS)
+MOST = 1 << 31  # replicas, or samples in a batch: what LoadGen's and the drivers' integers hold
+KINDS = {  # of a plan's keys, in words
+    "name": (str, "a text"),
+    "round": (str, "a text"),
+    "division": (str, "a text"),
+    "meters": (list, "a list of texts"),
+    "benchmark": (list, "[[benchmark]] tables, one at least"),
+    "submission": (dict, "a table [submission]"),
+    "scenarios": (list, "a list of texts, one at least"),
+    "tests": (list, "a list of texts"),
+}
 
 
 @dataclass(frozen=True)
 class Choice:
     """One benchmark of a plan: its scenarios, run settings for all of them, and what each scenario changes.
 
-    `tests` are compliance tests to run beside those that the round demands.
+    `tests` are compliance tests to run beside those that the round demands, `repeats` how many performance runs there
+    are of each scenario: the first is the one that is judged and submitted.
     """
 
     benchmark: str
@@ -33,6 +46,7 @@ class Choice:
     shared: Mapping[str, Any]
     own: Mapping[Scenario, Mapping[str, Any]] = field(default_factory=dict)
     tests: tuple[str, ...] = ()
+    repeats: int = 1
 
 
 @dataclass(frozen=True)
@@ -86,15 +100,36 @@ def _file(path: Path) -> Path:
 
 def _plan(data: Mapping[str, Any], name: str) -> Plan:
     _known(data, ("name", "round", "division", "meters", "tax", "benchmark", "submission"), "plan key")
+    _kinds_of(data, ("benchmark",))
     return Plan(
         name=data.get("name", name),
         round=data.get("round", "mini"),
         division=Division(data.get("division", "closed")),
         meters=tuple(data.get("meters", ())),
         choices=tuple(_choice(table) for table in data["benchmark"]),
-        submission=data.get("submission", {}),
+        submission=_submission(data.get("submission", {})),
         tax_s=_tax_s(data.get("tax", True)),
     )
+
+
+def _kinds_of(table: Mapping[str, Any], needed: Sequence[str]) -> None:
+    """Raise BadInput where a key that a table needs is missing or empty, or one is of the wrong kind."""
+    for key in needed:
+        if not table.get(key):
+            raise BadInput(f"the plan needs {key} = {KINDS[key][1]}: see docs/campaign.md for its tables.")
+    for key, (kind, words) in KINDS.items():
+        value = table.get(key, kind())
+        inner = dict if key == "benchmark" else str
+        if not isinstance(value, kind) or (kind is list and not all(isinstance(each, inner) for each in value)):
+            raise BadInput(f"plan key {key} cannot be {value!r}: it takes {words} (docs/campaign.md).")
+
+
+def _submission(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """[submission]; raises BadInput where one of the names in it is no text."""
+    for key in ("submitter", "system_name", "system_title", "system_type"):
+        if not isinstance(value := given.get(key, ""), str):
+            raise BadInput(f"{key} of [submission] cannot be {value!r}: it takes a text (docs/campaign.md).")
+    return given
 
 
 def _tax_s(given: Any) -> float:
@@ -108,30 +143,57 @@ def _tax_s(given: Any) -> float:
 
 def _choice(table: Mapping[str, Any]) -> Choice:
     allowed = (*RUN_KEYS, "options", "overrides", "data_dir")
-    _known(table, (*allowed, "name", "scenarios", "tests", *(s.value for s in Scenario)), "plan key")
+    _known(table, (*allowed, "name", "scenarios", "tests", "repeats", *(s.value for s in Scenario)), "plan key")
+    _kinds_of(table, ("name", "scenarios"))
     scenarios = tuple(Scenario(s) for s in table["scenarios"])
     own = {s: table.get(s.value, {}) for s in scenarios}
     shared = {key: value for key, value in table.items() if key in allowed}
     for each in (shared, *own.values()):
+        if not isinstance(each, dict):
+            raise BadInput(f"a scenario of the plan cannot be {each!r}: it takes a table (docs/campaign.md).")
         _known(each, allowed, "plan key")
         _typed(each)
     tests = tuple(table.get("tests", ()))
     _known(map(str, tests), [name.upper() for name in registry.names(registry.TESTS)], registry.TESTS.title)
-    return Choice(table["name"], scenarios, shared, own, tests)
+    return Choice(table["name"], scenarios, shared, own, tests, _repeats(table.get("repeats", 1)))
+
+
+def _repeats(given: Any) -> int:
+    """How many performance runs; raises BadInput for what is no such number."""
+    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= MOST_REPEATS:
+        raise BadInput(f"plan key repeats cannot be {given!r}: a whole number from 1 to {MOST_REPEATS}.")
+    return given
 
 
 def _typed(table: Mapping[str, Any]) -> None:
-    """Raise BadInput where a value is of the wrong kind."""
+    """Raise BadInput or UnknownName where a value cannot be one."""
     for key, value in table.items():
         if key in ("options", "overrides"):
             good = isinstance(value, dict)
+        elif key in WHOLE_KEYS:
+            good = isinstance(value, int) and not isinstance(value, bool) and 1 <= value < MOST
         elif key in NUMBER_KEYS:
-            whole = int if key in WHOLE_KEYS else int | float
-            good = isinstance(value, whole) and not isinstance(value, bool) and value >= 0
+            good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
         else:
             good = isinstance(value, str)
         if not good:
             raise BadInput(f"plan key {key} cannot be {value!r}: see docs/campaign.md for its kind.")
+    _named(table)
+
+
+def _named(table: Mapping[str, Any]) -> None:
+    """Raise UnknownName, or BadInput for cores, where a value is none of those that its key takes."""
+    taken = {
+        "worker": registry.names(registry.WORKERS),
+        "driver": ("native", "python"),
+        "postprocess": ("process",),
+    }
+    for key, known in taken.items():
+        if table.get(key):
+            _known((table[key],), known, key)
+    if (pin := table.get("pin", "")) not in placement.WORDS:
+        for cores in pin.split("/"):
+            placement.cores_of(cores)
 
 
 def _known(given: Iterable[str], allowed: Iterable[str], kind: str) -> None:
@@ -155,7 +217,7 @@ def jobs(plan: Plan, output: Path) -> list[Job]:
 
 def _kinds(plan: Plan, choice: Choice, scenario: Scenario, round_: Round) -> list[str]:
     """What the round and the plan demand of one scenario; the open division is free of compliance tests."""
-    kinds = [PERFORMANCE]
+    kinds = [PERFORMANCE, *(f"{PERFORMANCE}-{number:02}" for number in range(2, choice.repeats + 1))]
     if not round_.accuracy_scenarios or scenario in round_.accuracy_scenarios:
         kinds.append(ACCURACY)
         if plan.division is not Division.OPEN:
@@ -187,7 +249,7 @@ def _job(plan: Plan, choice: Choice, scenario: Scenario, kind: str, output: Path
         output=output / "runs" / key,
         round=plan.round,
         division=plan.division,
-        test="" if kind in (PERFORMANCE, ACCURACY) else kind,
+        test="" if kind == ACCURACY or kind.startswith(PERFORMANCE) else kind,
         options={k: str(v) for k, v in merged["options"].items()},
         overrides=merged["overrides"],
         data_dir=Path(merged["data_dir"]) if merged.get("data_dir") else None,

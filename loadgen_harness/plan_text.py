@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from loadgen_harness import demands, durable, expectations
 from loadgen_harness.demands import Wish
 from loadgen_harness.errors import BadInput
-from loadgen_harness.types import Scenario
+from loadgen_harness.types import Division, Scenario
+from loadgen_harness.visible import visible
 
 LATENCY = (Scenario.SINGLE_STREAM, Scenario.MULTI_STREAM)
 
 
 def write(path: Path, wish: Wish) -> tuple[str, ...]:
     """Write the plan of what this suite can run of `wish`, and return those benchmarks; raises BadInput."""
+    if wish.division is Division.NETWORK:
+        raise BadInput(
+            "this suite's own runs cannot be submitted to the network division, so there is no plan to write."
+        )
     names = tuple(name for name in wish.benchmarks if demands.implemented(name) != "no")
     if not names:
         raise BadInput("this suite implements none of these benchmarks, so there is no plan to write: see `lgh list`.")
-    if path.exists():
+    if os.path.lexists(path):
         raise BadInput(f"{path} exists: give --write another name, a plan is never overwritten.")
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        partial.write_text(text(wish, names, path.stem), encoding="utf-8")
-        durable.move(partial, path)
-    except OSError as error:
-        if partial.exists():
-            partial.unlink()
-        raise BadInput(f"cannot write {path} ({error.strerror}): choose another --write.") from error
+    durable.put(path, text(wish, names, visible(path.stem)))
     return names
 
 

@@ -8,15 +8,14 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from audit import needs
-from benchmarks._data import assets
-from loadgen_harness import console, demands, described_system, expectations, plan_text, registry, rounds, verbs
+from loadgen_harness import console, demands, described_system, expectations, own_needs, plan_text, rounds, verbs
 from loadgen_harness.demands import Demand, Wish
-from loadgen_harness.types import Benchmark, Division, SystemType
+from loadgen_harness.types import Division, SystemType
+from submissions import network
 
-RUNS = ("run", "at least>", "samples>", "this suite", "demanded by")
-NEEDS = ("benchmark", "data", "data set>", "model>", "disk>", "memory>", "accelerator>", "samples in RAM>")
+RUNS = ("run", "at least>", "samples>", "this suite")
+NEEDS = ("benchmark", "data>", "model>", "disk>", "memory>", "accelerators>", "samples in RAM>")
 INFERRED = ("result", "from", "rule", "expected", "saves>")
-QDL_NAME = "Network SUT"
 UNTIMED = "?"  # behind a time: more, by a speed that was not named
 
 
@@ -53,6 +52,8 @@ def show(wish: Wish, found: Sequence[Demand]) -> None:
     """The plan for people."""
     console.say(f"round {wish.round.name}, {wish.division} division, {wish.suite} suite", "bold")
     console.table("Runs", RUNS, [_row(each) for each in found])
+    for clause, kinds in _clauses(found).items():
+        console.note(f"{', '.join(kinds)}: {clause}")
     open_end = any(each.open_end for each in found)
     console.say(f"{len(found)} runs, at least {console.clock(demands.total_s(found))} one after another", "bold")
     if open_end:
@@ -73,25 +74,32 @@ def show(wish: Wish, found: Sequence[Demand]) -> None:
 
 def _row(each: Demand) -> tuple[str, ...]:
     at_least = console.clock(each.least_s) + (UNTIMED if each.open_end else "")
-    return f"{each.benchmark}/{each.scenario}/{each.kind}", at_least, f"{each.samples:,}", each.ours, each.clause
+    return f"{each.benchmark}/{each.scenario}/{each.kind}", at_least, f"{each.samples:,}", each.ours
+
+
+def _clauses(found: Sequence[Demand]) -> dict[str, list[str]]:
+    """What demands the runs, and which of their kinds."""
+    clauses: dict[str, list[str]] = {}
+    for each in found:
+        kinds = clauses.setdefault(each.clause, [])
+        if each.kind not in kinds:
+            kinds.append(each.kind)
+    return clauses
 
 
 def _needs_row(wish: Wish, name: str) -> tuple[str, ...]:
     need, limits = need_of(name), wish.round.rules(name).limits.values()
     sizes = (need.data_gb, need.model_gb, need.disk_gb, need.memory_gb, need.accelerator_gb)
-    in_ram = max((each.performance_sample_count for each in limits), default=0)
-    return name, need.data or needs.UNKNOWN, *map(needs.size, sizes), f"{in_ram:,}"
+    count = max((each.performance_sample_count for each in limits), default=0)
+    in_ram_gb = need.in_ram_gb(count, described_system.WORD)
+    in_ram = f"{count:,}" + (f", {needs.size(in_ram_gb)}" if in_ram_gb else "")
+    return name, *map(needs.size, sizes), in_ram
 
 
 def need_of(name: str) -> needs.Need:
     """What a benchmark needs: by public sources, or of this suite's own by the packages that it fetches."""
     known = needs.of(name)
-    if known.source or demands.implemented(name) != "yes":
-        return known
-    benchmark: Benchmark = registry.load(registry.BENCHMARKS, name)
-    fetched = sum(assets.catalogue()[each].bytes for each in benchmark.assets) / needs.GB
-    words = ", ".join(benchmark.assets) or "in the package"
-    return replace(known, data=words, disk_gb=fetched or None, source="this suite: packages of data and model")
+    return known if known.source or demands.implemented(name) != "yes" else own_needs.of(name)
 
 
 def remarks(wish: Wish) -> list[str]:
@@ -99,7 +107,8 @@ def remarks(wish: Wish) -> list[str]:
     said = [line for name in wish.benchmarks for line in demands.choices(wish, name)]
     if wish.division is Division.NETWORK:
         said.append(
-            f"network: LoadGen's side is a QDL whose name holds {QDL_NAME!r} (QDL Constraints); this suite has none"
+            f"network: a Query Dispatch Library whose name holds {network.NAME!r} drives every run ({network.CLAUSE}); "
+            "this suite has none, and submits runs of one with `lgh submit --from`"
         )
     said += [line for name in wish.benchmarks for line in _bandwidth(wish, name)]
     for name in wish.benchmarks:
@@ -108,12 +117,14 @@ def remarks(wish: Wish) -> list[str]:
             said.append(f"{name}: this suite has no implementation; its logs can be audited, verified and submitted")
         if state == "synthetic":
             said.append(f"{name}: this suite runs it on synthetic samples alone, whose figures cannot be submitted")
-        if note := needs.of(name).note:
-            said.append(f"{name}: {note}")
+        need = need_of(name)
+        said += [
+            f"{name}: {text}" for text in (need.data, need.note, need.unknown and f"unknown: {need.unknown}") if text
+        ]
         differing = [each for each in wish.round.rules(name).disagreements if each.key.startswith("suites.")]
         said += [f"{name}: sources differ on {each.key}: {each}" for each in differing]
     sources = {need_of(name).source for name in wish.benchmarks} - {""}
-    return said + [f"sizes: {source}; the reference implementation's, at least" for source in sorted(sources)]
+    return said + [f"sizes: {source}" for source in sorted(sources)]
 
 
 def _bandwidth(wish: Wish, name: str) -> list[str]:

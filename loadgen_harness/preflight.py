@@ -14,8 +14,10 @@ from benchmarks._data import assets
 from loadgen_harness import (
     attempts,
     cache,
+    campaign,
     console,
     described_system,
+    machine_ecc,
     machine_state,
     plan,
     registry,
@@ -23,12 +25,16 @@ from loadgen_harness import (
     rounds,
     samples,
     settings,
+    system_files,
+    system_gpus,
+    trials,
     verbs,
 )
 from loadgen_harness.errors import BadInput, SuiteError
 from loadgen_harness.expectations import WIDTH
 from loadgen_harness.plan import Job, Plan
-from loadgen_harness.types import Benchmark, Division, Scenario, TestMode
+from loadgen_harness.types import Benchmark, Division, Scenario, SystemType, TestMode
+from submissions import network
 
 CODE = Path(__file__).parent
 LOG_BYTES = 1 << 20  # of a run beside what grows with its samples
@@ -45,18 +51,25 @@ class Flight:
     jobs: Sequence[Job]
     output: Path
     described: Mapping[str, Any] | None = None
+    trials: bool = True  # whether runs of a few seconds may show how fast the system is
 
     @property
     def system(self) -> Mapping[str, Any]:
         """What is stated of the system: by the plan, then by the file."""
         return {**self.plan.submission, **(self.described or {})}
 
+    @property
+    def datacenter(self) -> bool:
+        """Whether the least requirements of a datacenter system hold for it, which the open division is free of."""
+        stated = SystemType.DATACENTER.value in str(self.system.get("system_type", ""))
+        return stated and self.plan.division is not Division.OPEN and _official(self.plan)
+
 
 def preflight_(args: argparse.Namespace) -> int:
-    """Look at everything, run nothing."""
+    """Look at everything, and measure for a few seconds what the plan expects."""
     chosen = plan.read(args.plan, args.round)
-    described = described_system.read(args.system) if args.system else None
-    flight = Flight(chosen, selected(chosen, args.output, args.only), args.output, described)
+    described = system_files.read(args.system) if args.system else None
+    flight = Flight(chosen, selected(chosen, args.output, args.only), args.output, described, trials=not args.quick)
     found = list(findings(flight))
     if args.format == "json":
         console.data({"ok": not errors(found), "findings": [asdict(each) for each in found]})
@@ -98,25 +111,55 @@ def findings(flight: Flight) -> Iterator[Finding]:
 
     What only a submission needs is no more than a note where the round is none of MLCommons'.
     """
-    official = bool(rounds.load(flight.plan.round).checker_version)
+    official = _official(flight.plan)
     for each in _findings(flight) if flight.jobs else ():
         idle = each.severity is Severity.WARNING and each.check in SUBMISSION and not official
         yield replace(each, severity=Severity.NOTE) if idle else each
 
 
+def _official(chosen: Plan) -> bool:
+    """Whether the plan's round is one of MLCommons'."""
+    return bool(rounds.load(chosen.round).checker_version)
+
+
 def _findings(flight: Flight) -> Iterator[Finding]:
     yield from _machine(flight)
-    yield from described_system.complete(
-        flight.described, flight.plan.submission, network=flight.plan.division is Division.NETWORK
-    )
-    for job in flight.jobs:
-        yield from _network(job, flight.system)
+    yield from described_system.complete(flight.described, flight.plan.submission, flight.plan.division)
+    if flight.plan.division is Division.NETWORK:
+        yield _undispatched()
+    yield from meters(flight.plan.meters)
     ready: dict[str, bool] = {}
     for name in dict.fromkeys(job.spec.benchmark for job in flight.jobs):
         faults = list(data(name))
         ready[name] = not faults
         yield from faults
-    yield from rehearsals.check([job for job in flight.jobs if ready[job.spec.benchmark]])
+    rehearsed = [job for job in flight.jobs if ready[job.spec.benchmark]]
+    found = list(rehearsals.check(rehearsed))
+    yield from found
+    broken = {each.file for each in errors(found)}
+    rates: dict[str, float] = {}
+    if flight.trials:
+        yield from trials.check([job for job in rehearsed if job.key not in broken], flight.system, rates)
+    for job in flight.jobs:
+        yield from _network(job, flight.system, rates.get(job.key, 0.0))
+
+
+def _undispatched() -> Finding:
+    """The suite's own runs cannot be submitted to the network division."""
+    what = ("division", Division.NETWORK.value, "closed or open: no Query Dispatch Library drives this suite's runs")
+    fix = f"Plan for closed or open; runs of a library whose name holds {network.NAME!r} are submitted with --from."
+    return Finding("plan-setting", Severity.ERROR, "plan", *what, network.CLAUSE, fix)
+
+
+def meters(names: Sequence[str]) -> Iterator[Finding]:
+    """The power meters that the plan names can measure now."""
+    for name in names:
+        try:
+            campaign.hooks([name])
+        except SuiteError as error:
+            fix = "Do what it says (`lgh doctor` shows every meter), or take it out of the plan's meters."
+            what = (str(error), "a meter that measures here")
+            yield Finding("meter", Severity.ERROR, "plan", name, *what, machine_state.NO_RULE, fix)
 
 
 def _machine(flight: Flight) -> Iterator[Finding]:
@@ -124,11 +167,14 @@ def _machine(flight: Flight) -> Iterator[Finding]:
     yield from machine_state.disk(flight.output, sum(map(log_bytes, flight.jobs)))
     yield from machine_state.heat()
     yield from machine_state.governors()
+    yield from machine_state.clock_caps()
+    datacenter = flight.datacenter
+    arrays = system_gpus.said("dmidecode", "-t", "16") if datacenter else ""
+    yield from machine_ecc.host(arrays, datacenter=datacenter, root=machine_ecc.ROOT)
     if any(job.spec.device != "cpu" for job in flight.jobs):
-        slowed = "clocks_throttle_reasons.hw_thermal_slowdown,clocks_throttle_reasons.sw_thermal_slowdown"
-        yield from machine_state.gpus(
-            machine_state.smi("compute-apps", "pid,process_name,used_memory"), machine_state.smi("gpu", slowed)
-        )
+        apps = system_gpus.rows("compute-apps", "pid,process_name,used_memory")
+        yield from machine_state.gpus(apps, system_gpus.rows("gpu", machine_state.GPU_STATE))
+        yield from machine_ecc.gpus(system_gpus.rows("gpu", machine_ecc.GPU_FIELDS), datacenter=datacenter)
     yield from machine_state.leftovers(Path.cwd())
     yield from machine_state.code(CODE, flight.plan.division)
 
@@ -170,14 +216,15 @@ def data(name: str) -> Iterator[Finding]:
             )
 
 
-def _network(job: Job, described: Mapping[str, Any]) -> Iterator[Finding]:
-    """Bandwidth is judged by the rate of a performance run, where that is known beforehand."""
-    if job.spec.mode is not TestMode.PERFORMANCE or job.test:
+def _network(job: Job, described: Mapping[str, Any], measured: float) -> Iterator[Finding]:
+    """Bandwidth is judged by the rate of a performance run: as measured just now, else as the plan expects it."""
+    if not job.key.endswith(f"/{plan.PERFORMANCE}"):
         return
     benchmark: Benchmark = registry.load(registry.BENCHMARKS, job.spec.benchmark)
     chosen = settings.plan(job.spec, benchmark, rounds.load(job.spec.round))
-    if "target_qps" not in chosen.given:
+    if "target_qps" not in chosen.given and not measured:
         return
     offline = job.spec.scenario is Scenario.OFFLINE
-    per_s = chosen.settings.offline_expected_qps if offline else chosen.settings.server_target_qps
+    expected = chosen.settings.offline_expected_qps if offline else chosen.settings.server_target_qps
+    per_s = max(measured, expected if "target_qps" in chosen.given else 0.0)
     yield from described_system.bandwidth(benchmark.name, per_s, benchmark.input_dtype, described)

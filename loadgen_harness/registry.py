@@ -116,6 +116,7 @@ PACKAGES = {  # import name -> pip requirement, where the two differ
     "ai_edge_litert": "ai-edge-litert",
     "tritonclient": "tritonclient[all]",
     "PIL": "pillow",
+    "yaml": "pyyaml",
     "litert_torch": "litert-torch",
     "cuda": "cuda-bindings",
 }

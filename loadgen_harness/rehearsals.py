@@ -33,6 +33,7 @@ CHECKS = (
     *locked.CHECKS,
 )  # fmt: skip
 OWN = ("effective_max_query_count", "result_query_count")  # what the rehearsal itself is to blame for
+SEEN: dict[tuple[str, str], dict[str, str]] = {}  # of mlperf.conf, which is compiled in, by model and scenario
 MODELS = "inference_rules.adoc, LoadGen Operation; LoadGen's mlperf.conf"
 
 
@@ -40,9 +41,9 @@ def check(jobs: Sequence[Job]) -> Iterator[Finding]:
     """Findings on the settings of every run, on what the division refuses, and on names of models."""
     chosen = list(_distinct(jobs))
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        rehearsed = [pool.submit(_rehearsed, job) for job in chosen]
+        under_way = [pool.submit(rehearsed, job) for job in chosen]
         named = [pool.submit(known_to_loadgen, *each) for each in _official_models(jobs)]
-        for one in rehearsed:
+        for one in under_way:
             yield from one.result()
         for one in named:
             yield from one.result()
@@ -68,7 +69,8 @@ def _benchmark(job: Job) -> Benchmark:
     return found
 
 
-def _rehearsed(job: Job) -> list[Finding]:
+def rehearsed(job: Job) -> list[Finding]:
+    """What the audit says of one run's settings, seen by one query."""
     try:
         return _in_a_folder(job)
     except OSError as error:
@@ -161,13 +163,15 @@ def _names(round_: Round, benchmark: str) -> set[str]:
 
 
 def _built_in(model: str, scenario: str) -> dict[str, str] | str:
-    """LoadGen's settings for a model, or why they cannot be seen."""
+    """LoadGen's settings for a model, asked once, or why they cannot be seen."""
+    if (model, scenario) in SEEN:
+        return SEEN[model, scenario]
     try:
         with tempfile.TemporaryDirectory(prefix="lgh-model-") as name:
             if why := _started(Path(name), model, scenario):
                 return why
-            found: dict[str, str] = json.loads((Path(name) / rehearsal.BUILT_IN).read_text(encoding="utf-8"))
-            return found
+            SEEN[model, scenario] = json.loads((Path(name) / rehearsal.BUILT_IN).read_text(encoding="utf-8"))
+            return SEEN[model, scenario]
     except OSError as error:
         return f"the folder for temporary files cannot be used: {error.strerror}"
 

@@ -11,19 +11,20 @@ from loadgen_harness import campaign, console, plan, verbs
 from loadgen_harness.campaign import Outcome, Step
 from loadgen_harness.errors import BadInput
 from loadgen_harness.launch import Hook
-from loadgen_harness.plan import Job
+from loadgen_harness.plan import MOST_REPEATS, Job
 from loadgen_harness.run import Run
 from loadgen_harness.types import RunSpec
 
 DEFAULT = 10  # what energy figures are given of, as in the AI Energy Score
-MOST = 999
 GIVE_UP = 2  # failures in a row
 
 
 def count(text: str) -> int:
     """The number after --repeats; raises BadInput for one that is none."""
-    if not text.isdigit() or not 1 <= int(text) <= MOST:
-        raise BadInput(f"--repeats wants a whole number from 1 to {MOST}, not {text!r}; alone it stands for {DEFAULT}.")
+    if not text.isdigit() or not 1 <= int(text) <= MOST_REPEATS:
+        raise BadInput(
+            f"--repeats wants a whole number from 1 to {MOST_REPEATS}, not {text!r}; alone it stands for {DEFAULT}."
+        )
     return int(text)
 
 

@@ -1,17 +1,22 @@
-"""Results of run folders that belong to no campaign, for `lgh report RUN…`."""
+"""Reports: results of run folders that belong to no campaign, and where a report may stand."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from audit import accuracy
-from loadgen_harness import assess, console, registry, rounds
-from loadgen_harness.errors import BadInput, SuiteError
+from loadgen_harness import assess, console, durable, registry, rounds
+from loadgen_harness.errors import BadInput, SuiteError, refused
 from loadgen_harness.run import DETAIL, SUMMARY, Run
 from loadgen_harness.types import Benchmark, Division, Round, Score
+from power.surroundings import NONE_GIVEN, Surroundings
+from submissions import report_data
 from submissions.record import RunResult
+from submissions.report import ENDINGS, report
 
+NAME = "report"
 LEFTOVERS = (".failed", ".partial")
 MARKS = (DETAIL, SUMMARY, "run.json")
 ACCURACY = "AccuracyOnly"
@@ -30,9 +35,30 @@ def runs_in(paths: Sequence[Path]) -> list[Run]:
     return list(found.values())
 
 
+def place(folder: Path) -> Path:
+    """`folder`, if a report may stand there: raises BadInput inside a run, and where the files' names are taken.
+
+    A finished run is never written to; a report of this suite's is made anew.
+    """
+    run = next((each for each in (folder, *folder.resolve().parents) if is_run(each)), None)
+    if run is not None:
+        raise BadInput(f"{run} is a run, to which nothing is added: name another folder with --output.")
+    there = [path for path in (folder / f"{NAME}{ending}" for ending in ENDINGS) if path.exists()]
+    if there and not report_data.written(folder / f"{NAME}.json"):
+        raise BadInput(
+            f"{there[0]} is there and no report of ours: move it away, or name another folder with --output."
+        )
+    return folder
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run's, ours or LoadGen's own."""
+    return any((folder / name).is_file() for name in MARKS)
+
+
 def _folders(path: Path) -> Iterator[Path]:
     """Run folders at or below a path in the order of their names; nothing below a run is one."""
-    if any((path / name).is_file() for name in MARKS):
+    if is_run(path):
         yield path
         return
     for each in sorted(path.iterdir()):
@@ -84,3 +110,29 @@ def _scores(run: Run) -> tuple[Score, ...]:
     except SuiteError as error:
         console.note(f"{run.path}: no accuracy without the labels: {error}")
         return ()
+
+
+def write(
+    runs: Sequence[Run],
+    results: Sequence[RunResult],
+    folder: Path,
+    around: Surroundings = NONE_GIVEN,
+    *,
+    campaign: bool = True,
+) -> Path:
+    """Write report.html, .md, .json and .csv, anew where they are there; returns the page's path."""
+    page = place(folder) / f"{NAME}.html"
+    new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".report-", dir=folder) as scratch:
+            made = report(runs, results, Path(scratch) / page.name, around, campaign=campaign)
+            for ending in ENDINGS:
+                durable.move(made.with_suffix(ending), page.with_suffix(ending))
+    except BaseException as error:
+        if new and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+        if isinstance(error, OSError):
+            raise refused(error, folder) from error
+        raise
+    return page

@@ -22,9 +22,6 @@ from loadgen_harness.run import Run
 from loadgen_harness.types import Target
 from power.surroundings import NONE_GIVEN, Surroundings
 from submissions.build import Places
-from submissions.record import RunResult
-from submissions.report import ENDINGS
-from submissions.report import report as write_report
 
 DEMO_PLAN = Path("demo")
 RESULTS = ("run", "verdict", "result>")
@@ -241,8 +238,8 @@ def report(args: argparse.Namespace) -> int:
     around = energetics.surroundings_of(args)
     if args.campaign is None:
         runs = reports.runs_in(args.runs)
-        folder = args.output or args.runs[0]
-        console.say(f"wrote {write_all(runs, reports.results(runs), folder, around, campaign=False)}")
+        folder = reports.place(args.output or Path())  # before anything is computed
+        console.say(f"wrote {reports.write(runs, reports.results(runs), folder, around, campaign=False)}")
         return verbs.OK
     if len(args.runs) != 1:
         raise BadInput("--campaign takes one plan: name the plan's file alone before it.")
@@ -258,19 +255,4 @@ def build_report(
 ) -> Path:
     """The report of a campaign, anew where it is there; returns the page's path."""
     runs = [outcome.run for outcome in outcomes if outcome.run]
-    return write_all(runs, [each.result for each in assessments], folder, around)
-
-
-def write_all(
-    runs: Sequence[Run],
-    results: Sequence[RunResult],
-    folder: Path,
-    around: Surroundings = NONE_GIVEN,
-    *,
-    campaign: bool = True,
-) -> Path:
-    """Write report.html, .md, .json and .csv, anew where they are there; returns the page's path."""
-    page = folder / "report.html"
-    for ending in ENDINGS:
-        page.with_suffix(ending).unlink(missing_ok=True)
-    return write_report(runs, results, page, around, campaign=campaign)
+    return reports.write(runs, [each.result for each in assessments], folder, around)

@@ -22,6 +22,9 @@ from loadgen_harness.samples import DTYPE, FORMAT_1, upgraded
 SMALL = 8 << 20  # bytes of an accuracy log that is held in memory once read
 DETAIL, SUMMARY = "mlperf_log_detail.txt", "mlperf_log_summary.txt"
 RESPONSES, SAMPLES = "mlperf_log_accuracy.json", "samples.npy"
+OBJECTS = (  # of run.json, where they are there
+    "spec", "backend", "benchmark", "settings", "system", "versions", "harness", "suite", "memory", "load", "digests",
+)  # fmt: skip
 
 
 class Run(Logged):
@@ -59,7 +62,11 @@ class Run(Logged):
         found = self._folder.json("run.json")
         if found is not None and not isinstance(found, dict):
             self._folder.note("run.json: not a JSON object")
-        return found if isinstance(found, dict) else {}
+        content = found if isinstance(found, dict) else {}
+        odd = [key for key in OBJECTS if key in content and not isinstance(content[key], dict)]
+        for key in odd:
+            self._folder.note(f"run.json: {key} is no JSON object")
+        return {key: value for key, value in content.items() if key not in odd}
 
     @property
     def spec(self) -> Mapping[str, Any]:

@@ -1,7 +1,8 @@
-"""What lies at a path and what was found there: a tree, a run of ours, LoadGen's logs, an Endpoints result."""
+"""What lies at a path and what was found there: a tree, a run of ours, logs, an Endpoints result, a power session."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,18 +11,21 @@ from audit import accuracy, alone, official, power_check
 from audit.audited import Answer, Audited
 from audit.finding import Finding, Severity
 from audit.result_rows import WORDS, Figures, qualities
+from audit.stated import user_conf
 from loadgen_harness import assess, console, registry, rounds, verbs
 from loadgen_harness.errors import BadInput, SuiteError
 from loadgen_harness.run import Run
 from loadgen_harness.types import Benchmark, Division, Round, Scenario
-from power import energy
+from power import energy, session
+from power.figures import ends
 from submissions import check as checks
 from submissions import endpoint, layout, provenance, recognise, stated
 from submissions import official as checkers
 from submissions.recognise import Kind
 from submissions.subject import Subject
 
-NEW, OLD = "new", "old"
+SIMULATED = "power-simulated"
+CHECKERS = {"new": checkers.official, "old": checkers.official_old}
 
 
 @dataclass(frozen=True)
@@ -115,9 +119,24 @@ def _answers(tree: Path, checkout: Path, round_: Round | None) -> list[Answer]:
     if not version:
         raise BadInput("the official checker knows no such round: use --round v6.1 with --official.")
     console.note(f"asking the official checkers in {checkout} about {tree}")
-    old = checkers.official_old(tree, checkout, version)
-    said = {NEW: checkers.official(tree, checkout, version), **({OLD: old} if old else {})}
-    return [Answer(name, each.word, each.results, each.reasons) for name, each in said.items()]
+    logs = _logs_beside(tree)
+    found = []
+    for name, ask in CHECKERS.items():
+        log = logs / f"{name}.log"
+        if said := ask(tree, checkout, version, log=log):
+            answer = Answer(name, said.word, said.results, said.reasons, said.by_result, said.errors_of, said.fault)
+            found.append(replace(answer, log=str(log)))
+    return found
+
+
+def _logs_beside(tree: Path) -> Path:
+    """A folder for what the official checkers print: beside the tree, else where temporary files go."""
+    beside = tree.resolve().with_name(f"{tree.resolve().name}.official")
+    try:
+        beside.mkdir(exist_ok=True)
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="lgh-official-"))
+    return beside
 
 
 def _run(path: Path, asked: Asked) -> Audited:
@@ -134,12 +153,13 @@ def _run(path: Path, asked: Asked) -> Audited:
         fault = f"names no {reason.args[0]}" if isinstance(reason, KeyError) else str(reason)
         return replace(audited, findings=(_unusable(fault), *audited.findings))
     place = f"{run.spec['benchmark']}/{assess.run_scenario(run)}"
+    evidence = assess.evidence_of(run, None, {})
     return Audited(
         path=path,
         kind=Kind.RUN.value,
         round=round_.name,
         round_from="as asked" if asked.round else "run.json says so",
-        findings=tuple(assess.findings_of(run, round_=round_)),
+        findings=(*assess.findings_of(run, round_=round_), *user_conf(replace(evidence, root=path))),
         figures={place: _stated(run, registry.load(registry.BENCHMARKS, str(run.spec["benchmark"])), round_)},
         results=(place,),
         place=lambda file: place,
@@ -148,13 +168,20 @@ def _run(path: Path, asked: Asked) -> Audited:
 
 def _stated(run: Run, benchmark: Benchmark, round_: Round) -> Figures:
     """What one folder of logs states; the accuracy where an accuracy.txt lies in it."""
-    result, drawn = run.result, energy.summarize(run)
+    result = run.result
     text = run.read(accuracy.FILE, stated.MOST_TEXT).decode("utf-8", "replace")
     rules = round_.benchmarks.get(benchmark.name, checks.NO_RULES)
     said = qualities(text, benchmark.metrics, rules, None) if text.strip() else ()
-    power = f"{drawn.mean_w:.4g} W {drawn.word}".rstrip() if drawn else ""
     value, unit = (result.value, result.unit) if result else (None, "")
-    return Figures(value=value, unit=unit, accuracy=said, power=power)
+    return Figures(value=value, unit=unit, accuracy=said, power=_power(run))
+
+
+def _power(run: Run) -> str:
+    """Mean power of a run, of an estimate the ends of its interval; empty where nothing was measured."""
+    drawn = energy.summarize(run)
+    if drawn is None:
+        return ""
+    return f"{ends(*drawn.interval(drawn.mean_w))} W {drawn.word}" if drawn.estimated else f"{drawn.mean_w:.4g} W"
 
 
 def _unusable(fault: str) -> Finding:
@@ -207,9 +234,34 @@ def _lone(path: Path, asked: Asked, judged: alone.Judged, found: tuple[Finding, 
     )
 
 
+def _session(path: Path, asked: Asked) -> Audited:
+    """A power session that stands alone: the eleven items, and both runs where they were kept as folders of ours."""
+    home = recognise.session_of(path) or path
+    runs = {f"runs/{phase}": path / "runs" / phase for phase in session.ORDER}
+    kept = {name: folder for name, folder in runs.items() if (folder / recognise.RECORD).is_file()}
+    judged = {name: _run(folder, asked) for name, folder in kept.items()}
+    judged = judged or {(home / "run_1").relative_to(path).as_posix(): _logs(home / "run_1", asked)}
+    last = list(judged.values())[-1]
+    of_runs = (
+        replace(each, file=f"{name}/{each.file}")
+        for name, audited in judged.items()
+        for each in audited.findings
+        if each.check != SIMULATED
+    )
+    power = _power(Run(home / "run_1"))
+    return replace(
+        last,
+        path=path,
+        kind=Kind.SESSION.value,
+        findings=(*power_check.check(home, path), *of_runs),
+        figures={name: replace(each, power=power) for name, each in last.figures.items()},
+    )
+
+
 _BY_KIND: Mapping[Kind, Callable[[Path, Asked], Audited]] = {
     Kind.TREE: _tree,
     Kind.RUN: _run,
     Kind.LOGS: _logs,
     Kind.ENDPOINTS: _endpoint,
+    Kind.SESSION: _session,
 }

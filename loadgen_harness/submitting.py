@@ -6,14 +6,13 @@ Exit codes: 0 in order, 1 the check found errors (nothing is packed then), 2 not
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from audit.finding import Finding, errors
-from loadgen_harness import assess, campaign, console, plan, rounds, verbs
+from loadgen_harness import assess, campaign, console, one_system, plan, rounds, system_files, verbs
 from loadgen_harness.assess import Assessment
 from loadgen_harness.campaign import Outcome
 from loadgen_harness.errors import BadInput
@@ -24,9 +23,10 @@ from submissions import check as checks
 from submissions.build import Places
 from submissions.generate import Entry, Submission
 from submissions.offers import Offer
-from submissions.system import REQUIRED, of_machine
+from submissions.system import NETWORK, REQUIRED, of_machine
 
 RESULTS = ("result", "from", "figure>")
+PLACE = ("round", "benchmark", "scenario", "mode", "test", "division")  # of a spec: what run of which plan it is
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,9 @@ def material_of(args: argparse.Namespace) -> Material:
     if not args.campaign:
         raise BadInput("name the folder of the finished campaign with --campaign.")
     chosen = plan.read(args.plan, args.round)
+    described = system_files.read(args.system) if args.system else None
     assessments = assess.assess(finished(chosen, args.campaign))
-    return of_campaign(chosen, assessments, args.campaign, described_in(args.system), args.infer)
+    return of_campaign(chosen, assessments, args.campaign, described, args.infer)
 
 
 def of_campaign(
@@ -108,11 +109,15 @@ def of_campaign(
     """The results of a campaign; raises BadInput where it has no performance run yet."""
     if not assessments:
         raise BadInput(f"{folder} holds no finished performance run of this plan: run `lgh campaign` first.")
+    entries = tuple(each.entry() for each in assessments)
+    runs = [run for entry in entries for run in entry.runs]
+    one_system.refuse_mixed(runs)
+    if described is None:
+        one_system.refuse_elsewhere(runs, "give its description with --system")
     meta = submission_meta(chosen, assessments, described)
     given: Any = chosen.submission.get("infer", [])
     if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
         raise BadInput(f"plan {chosen.name}: infer of [submission] must be a list of texts, not {given!r}.")
-    entries = tuple(each.entry() for each in assessments)
     return Material(entries, meta, rounds.load(chosen.round), (*given, *infer))
 
 
@@ -122,19 +127,6 @@ def places_of(args: argparse.Namespace) -> Places:
         raise BadInput("name the folder of the tree with --output.")
     beside = args.output.with_name(f"{args.output.name}.sealed-accuracy-logs")
     return Places(args.output, args.backup or (sealed(args.campaign) if args.campaign else beside))
-
-
-def described_in(file: Path | None) -> Mapping[str, Any] | None:
-    """The system description in a JSON file; raises BadInput for anything else."""
-    if file is None:
-        return None
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{file} is no system description ({error}): write one with `lgh system --output`.") from error
-    if not isinstance(found, dict):
-        raise BadInput(f"{file} is no system description but a JSON {type(found).__name__}.")
-    return found
 
 
 def show(material: Material) -> None:
@@ -158,11 +150,27 @@ def _figure(offer: Offer) -> str:
 
 
 def finished(chosen: Plan, folder: Path) -> list[Outcome]:
-    """What a campaign's folder holds; raises BadInput where it holds nothing of the plan."""
+    """What a campaign's folder holds; raises BadInput where it holds nothing of the plan, or another plan's run."""
     outcomes = campaign.outcomes(chosen, folder)
     if not outcomes:
         raise BadInput(f"{folder} holds no finished run of this plan: run `lgh campaign` first.")
+    for outcome in outcomes:
+        _refuse_foreign(outcome)
     return outcomes
+
+
+def _refuse_foreign(outcome: Outcome) -> None:
+    """Raise BadInput for a run whose record is damaged, or is of another round or another run than its place says."""
+    wanted, folder = outcome.job.spec, outcome.job.spec.output
+    found = outcome.run.spec if outcome.run else {}
+    if not found:
+        raise BadInput(f"{folder / 'run.json'} is damaged: restore it, or move {folder} away and run `lgh campaign`.")
+    for key in PLACE:
+        if found.get(key) != str(getattr(wanted, key)):
+            raise BadInput(
+                f"{folder} is a run of {key} {found.get(key)!r}, the plan is of {str(getattr(wanted, key))!r}: give the "
+                "plan and --round of that campaign, or move the run away and run `lgh campaign`."
+            )
 
 
 def sealed(folder: Path) -> Path:
@@ -181,7 +189,7 @@ def submission_meta(chosen: Plan, assessments: Sequence[Assessment], described: 
     """Submitter and system of a plan; what it does not state is seen or N/A."""
     given = chosen.submission
     submitter, name = given.get("submitter", "Demo"), given.get("system_name", "this_machine")
-    backends = [(each.result.run.meta["backend"], each.outcome.job.spec.backend) for each in assessments]
+    backends = [(each.result.run.meta.get("backend", {}), each.outcome.job.spec.backend) for each in assessments]
     frameworks = {seen.get("framework", name) for seen, name in backends}
     seen = of_machine(
         submitter=submitter,
@@ -190,7 +198,7 @@ def submission_meta(chosen: Plan, assessments: Sequence[Assessment], described: 
         system_type=given.get("system_type", "edge"),
         framework=", ".join(sorted(str(framework) for framework in frameworks)),
     )
-    own = {key: value for key, value in given.items() if key in REQUIRED and key != "system_name"}
+    own = {key: value for key, value in given.items() if key in (*REQUIRED, *NETWORK) and key != "system_name"}
     return Submission(
         submitter=submitter, system_name=name, system={**seen, **own, **(described or {})}, division=chosen.division
     )

@@ -22,10 +22,16 @@ Change = tuple[str, str, str]  # key, before, after
 def read(path: Path) -> dict[str, Any]:
     """A description; raises BadInput for a file that is none."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
+        text = path.read_text(encoding="utf-8")
+        found = json.loads(text, object_pairs_hook=_once)
+        json.dumps(found, ensure_ascii=False).encode()  # halves of surrogate pairs, which nobody could write again
     except BadInput as error:
         raise BadInput(f"{path} {error}") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise BadInput(
+            f"cannot read {path}: {error.strerror}; name a file that `lgh system --output` wrote."
+        ) from error
+    except (ValueError, RecursionError) as error:
         raise BadInput(
             f"{path} cannot be read as JSON ({error}): mend it, or write one with `lgh system --output`."
         ) from error
@@ -74,18 +80,9 @@ def write(path: Path, described: Mapping[str, Any], seen: Mapping[str, Any]) -> 
     """
     if not path.parent.is_dir():
         raise BadInput(f"the folder {path.parent} does not exist: make it, or choose another --output.")
-    for target, content in ((beside(path), seen), (path, described)):
-        partial = target.with_name(f"{target.name}.partial")
-        try:
-            partial.write_text(json.dumps(dict(content), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-            durable.flush(partial)
-            durable.move(partial, target)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            reason = (
-                durable.full(path, error) or f"{target} cannot be written ({error.strerror}): choose another --output"
-            )
-            raise BadInput(f"{reason}.") from error
+    files = {beside(path): seen, path: described}
+    texts = {each: json.dumps(dict(content), indent=2, ensure_ascii=False) + "\n" for each, content in files.items()}
+    durable.put_all({each: text.encode("utf-8", "backslashreplace") for each, text in texts.items()})
 
 
 def _untouched(key: str, edited: Mapping[str, Any], before: Mapping[str, Any]) -> bool:

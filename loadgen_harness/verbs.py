@@ -11,7 +11,7 @@ from typing import Any
 
 from audit.finding import Finding
 from loadgen_harness import __version__, cache, console, registry, rounds, system
-from loadgen_harness.errors import BadInput, SuiteError
+from loadgen_harness.errors import BadInput
 from loadgen_harness.types import Benchmark, Division, RunSpec, Scenario, Target, TestMode
 
 OK, FOUND = 0, 1  # FOUND: the program worked and what it looked at is not in order
@@ -36,7 +36,9 @@ def list_(args: argparse.Namespace) -> int:
 
 
 def _kinds() -> tuple[registry.Kind, ...]:
-    return registry.BENCHMARKS, registry.BACKENDS, registry.WORKERS, registry.METERS, registry.TESTS
+    from power.knob import KNOBS
+
+    return registry.BENCHMARKS, registry.BACKENDS, registry.WORKERS, registry.METERS, KNOBS, registry.TESTS
 
 
 def doctor(args: argparse.Namespace) -> int:
@@ -45,8 +47,22 @@ def doctor(args: argparse.Namespace) -> int:
     rows += [(f"backend {name}", *_loads(registry.BACKENDS, name)) for name in registry.names(registry.BACKENDS)]
     rows += [("assets", "ok", _asset_line()), ("disk", *_disk()), ("governor", *_governor())]
     console.table(f"loadgen-harness {__version__}", ("part", "state", "what to know"), rows)
-    console.table("Power meters", METER_COLUMNS, [_meter(name) for name in registry.names(registry.METERS)])
+    _power()
     return OK if rows[0][1] == "ok" else FOUND
+
+
+def _power() -> None:
+    """Meters, knobs and what sets them."""
+    from loadgen_harness import power_tables
+    from power import knob, variables
+
+    meters = [power_tables.meter(name) for name in registry.names(registry.METERS)]
+    console.table("Power meters", power_tables.METERS, meters)
+    knobs = [power_tables.knob_row(name) for name in registry.names(knob.KNOBS)]
+    console.table("Settings that `lgh maxq` sweeps", power_tables.KNOBS, knobs)
+    rows = [power_tables.variable(name) for name in variables.VARIABLES]
+    console.table("Variables of meters and knobs", power_tables.VARIABLES, rows)
+    console.say(power_tables.REPEATS, "dim")
 
 
 def _package(module: str, requirement: str) -> tuple[str, str]:
@@ -68,38 +84,6 @@ def _bridge() -> tuple[str, str]:
 def _loads(kind: registry.Kind, name: str) -> tuple[str, str]:
     lacking = registry.missing(kind, name)
     return ("missing", f"run `pip install {lacking}`") if lacking else ("ok", registry.summary(kind, name))
-
-
-METER_COLUMNS = ("meter", "state", "scope", "every>", "step>", "±>", "what to know")
-
-
-def _meter(name: str) -> tuple[str, ...]:
-    """A row of METER_COLUMNS: of an open meter where it works here, else of its class and with what it needs."""
-    meter: Any = None
-    try:
-        meter = registry.load(registry.METERS, name)
-        about = meter.available()
-        if not about:
-            meter = meter()
-            about = meter.describe().get("source", "")
-            state = "estimate" if meter.estimated else "ok"
-            meter.close()
-        else:
-            state = "absent"
-    except SuiteError as error:
-        state, about = "absent", str(error)
-    if not hasattr(meter, "resolution"):  # not installed, or known only once it is open, as a replayed log's
-        return name, state, "", "", "", "", about
-    step = _step(meter.resolution, "J" if meter.counting else "W")
-    return name, state, meter.scope, f"{meter.interval_s:g} s", step, f"{meter.uncertainty:.0%}", about
-
-
-def _step(value: float, unit: str) -> str:
-    """A meter's resolution, such as 61 µJ."""
-    for size, prefix in ((1.0, ""), (1e-3, "m"), (1e-6, "µ")):
-        if value >= size:
-            return f"{value / size:.2g} {prefix}{unit}"
-    return "not told"
 
 
 def _asset_line() -> str:

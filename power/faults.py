@@ -80,15 +80,17 @@ def _near(times: np.ndarray, begin: float, end: float) -> np.ndarray:
 def _coverage(measurement: Measurement, begin: float, end: float) -> Iterator[Fault]:
     here = measurement.file
     times = np.unique(measurement.times_s)
-    covered = len(times) > 0 and times[0] <= begin and times[-1] >= end
-    if not covered:
-        yield _uncovered(here, times, begin, end)  # first: it may say why so few are inside
+    if not len(times):
+        fix = "look at power/sampler.log for what kept the meter silent, then repeat the run"
+        yield Fault(here, "samples", "no sample at all", f"at least {FEWEST} in LoadGen's window", fix)
+        return
+    if not times[0] <= begin < end <= times[-1]:
+        yield _uncovered(here, times, begin, end)  # that few are inside follows from it
+        return
     inside = times[(times >= begin) & (times <= end)]
     if len(inside) < FEWEST:
         fix = "run longer or sample more often"
         yield Fault(here, "samples", f"{len(inside)} in LoadGen's window", f"at least {FEWEST}", fix)
-    if not covered:
-        return
     first = np.searchsorted(times, begin, side="right") - 1
     last = np.searchsorted(times, end, side="left")
     gap = float(np.diff(times[first : last + 1]).max(initial=0.0))
@@ -107,22 +109,24 @@ def _uncovered(here: str, times: np.ndarray, begin: float, end: float) -> Fault:
         away = f"{hours} h {minutes:02d} min {'ahead of' if zone_s > 0 else 'behind'}"
         found = f"stamps that are {away} LoadGen's UTC: those of a time zone?"
         return Fault(here, "utc_s", found, wanted, OWN_ZONE if here.endswith(".csv") else ANALYZERS_ZONE)
-    if len(times) and times[-1] < end and times[0] <= begin:
+    if times[-1] < end and times[0] <= begin:
         key, edge = ("power_begin", begin) if times[-1] < begin else ("power_end", end)
         found = f"the log ends {edge - times[-1]:.2f} s before {key}: the sampler stopped?"
         return Fault(here, "utc_s", found, wanted, "look at power/sampler.log, then repeat the run")
-    spans = f"{times[0] - begin:+.2f} s to {times[-1] - begin:+.2f} s" if len(times) else "no sample"
+    spans = f"{times[0] - begin:+.2f} s to {times[-1] - begin:+.2f} s"
     fix = "let the sampler start before and end after the run (see power/sampler.log), with UTC clocks in step"
     return Fault(here, "utc_s", f"{spans} after power_begin", wanted, fix)
 
 
 def _zone(times: np.ndarray, begin: float, end: float) -> int:
     """The least whole number of quarter hours, in seconds, by which stamps that would cover the window are ahead."""
-    if not len(times):
+    if not np.isfinite(times).all():
         return 0
-    least, most = ceil((times[0] - begin) / QUARTER_S), int((times[-1] - end) // QUARTER_S)
+    farthest = FARTHEST_S // QUARTER_S
+    least = max(ceil((times[0] - begin) / QUARTER_S), -farthest)
+    most = min(int((times[-1] - end) // QUARTER_S), farthest)
     fitting = [quarters * QUARTER_S for quarters in range(least, most + 1)]
-    return min((each for each in fitting if 0 < abs(each) <= FARTHEST_S), key=abs, default=0)
+    return min(filter(None, fitting), key=abs, default=0)
 
 
 def _clock(measurement: Measurement) -> Iterator[Fault]:

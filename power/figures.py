@@ -59,25 +59,25 @@ class Energy:
         return word(self.estimated, self.replay)
 
     def text(self) -> str:
-        """One line for people; an estimate says so, first."""
+        """One line for people; of an estimate the word and the ends alone."""
         interval = ends(self.joules_low, self.joules_high)
-        value = within(self.joules, (self.joules_low, self.joules_high), 2 if self.estimated else 3)
         if self.estimated:
-            return f"≈ {value} J ({self.word}, {interval} J)"
+            return f"{self.word}: {interval} J"
+        value = within(self.joules, (self.joules_low, self.joules_high), 3)
         return f"{value} J ({self.meter}, {self.scope}, {interval} J)"
 
     def per_text(self) -> str:
         """Joules per sample and per token where LoadGen logged the counts; of an estimate the interval alone."""
         found = (("sample", self.per_sample_j), ("token", self.per_token_j))
         texts = ", ".join(self._per(name, value) for name, value in found if value)
-        return f"{self.word} {texts}" if texts and self.estimated else texts
+        return f"{self.word}: {texts}" if texts and self.estimated else texts
 
     def idle_text(self) -> str:
         """Idle power and how long it was watched; empty where nothing was measured before the run."""
         if self.idle_w is None:
             return ""
-        about = "≈ " if self.estimated else ""
-        return f"idle {about}{figure(self.idle_w, 2 if self.estimated else 3)} W over {figure(self.idle_s, 2)} s before"
+        watts = f"{self.word} {ends(*self.interval(self.idle_w))}" if self.estimated else figure(self.idle_w, 3)
+        return f"idle {watts} W over {figure(self.idle_s, 2)} s before"
 
     def interval(self, value: float) -> tuple[float, float]:
         """The 95 % interval of a figure that is proportional to the joules."""

@@ -199,7 +199,7 @@ def _described(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
         return (content, ()) if isinstance(content, dict) else ({}, ("power/meters.json holds no description",))
     except FileNotFoundError:
         return {}, ()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return {}, (f"power/meters.json cannot be read: {error}",)
 
 

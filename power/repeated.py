@@ -13,6 +13,7 @@ from power.amount import Amount, Mean, exact, mean
 from power.figures import Energy
 
 OWN = ("output", "hang_timeout_s")  # of a spec: what may differ between repetitions
+MEASURED = ("meter", "scope", "parts", "estimated")  # of an energy: what may not
 NOT_OFFICIAL = "not an official MLPerf power result"
 
 
@@ -144,7 +145,7 @@ def _differences(run: Run, mine: Energy, other: Run, theirs: Energy) -> list[tup
     """What sets two runs apart that repetitions share."""
     pairs: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = [
         (kind(run), kind(other)),
-        *(({name: getattr(mine, name)}, {name: getattr(theirs, name)}) for name in ("meter", "scope", "estimated")),
+        *(({name: getattr(mine, name)}, {name: getattr(theirs, name)}) for name in MEASURED),
     ]
     return [
         (key, one.get(key), two.get(key))

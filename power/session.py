@@ -38,7 +38,7 @@ STEPS = {  # what the official client says, and what that means
     "Copying loadgen logs": "reading the analyzer out",
     "Done runs": "fetching the server's logs",
 }
-DONE = "Successful exit"
+DONE, UNSYNCHRONISED = "Successful exit", "Could not synchronize"
 Progress = Callable[[str, float], None]  # what is being done, or a line of the workload, and the seconds left
 
 
@@ -72,8 +72,9 @@ def run(plan: Plan, progress: Progress) -> Path:
         (folder / LOGS).mkdir()
         (folder / RUNS).mkdir()
         try:
+            _near(clock.ntp_offset_s(plan.ntp), f"NTP server {plan.ntp}")  # the official programs end with a stack
             with _server(plan, folder):
-                agree(plan)
+                _near(clock.director_offset_s(plan.director, plan.port), f"director {plan.director}")
                 _client(plan, folder, progress)
             _laid_aside(folder)
         except BadInput:
@@ -85,13 +86,8 @@ def run(plan: Plan, progress: Progress) -> Path:
     return plan.output
 
 
-def agree(plan: Plan) -> None:
-    """Both clocks are within 400 ms of each other and of NTP; raises BadInput."""
-    _near(clock.ntp_offset_s(plan.ntp), f"NTP server {plan.ntp}")
-    _near(clock.director_offset_s(plan.director, plan.port), f"director {plan.director}")
-
-
 def _near(offset_s: float, name: str) -> None:
+    """Raises BadInput for a clock further off than the official client lets pass."""
     if not abs(offset_s) <= FARTHEST_S:
         raise BadInput(
             f"this clock is {offset_s * 1e3:+.0f} ms from that of {name}, more than {FARTHEST_S * 1e3:.0f} ms: "
@@ -112,7 +108,7 @@ def _server(plan: Plan, folder: Path) -> Iterator[None]:
         deadline = time.monotonic() + READY_S
         while not _ready(log):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise BadInput(f"the power server did not start ({tail(log)}): look at the options of --local.")
+                raise BadInput(f"the power server did not start ({_why(log, plan)}): look at the options of --local.")
             time.sleep(0.1)
         yield
 
@@ -138,7 +134,14 @@ def _client(plan: Plan, folder: Path, progress: Progress) -> None:
                 progress(said, max(0.0, ends - time.monotonic()))
         process.wait()
     if not done:  # the client also ends with 0 where clocks differ
-        raise RunFailed(f"the official client broke off: {tail(log)}")
+        raise RunFailed(f"the official client broke off: {_why(log, plan)}")
+
+
+def _why(log: Path, plan: Plan) -> str:
+    """Why an official program ended: its last words, but where it shows a stack over the clocks."""
+    if UNSYNCHRONISED in log.read_text(encoding="utf-8", errors="replace"):
+        return f"the clocks could not be compared; NTP server {plan.ntp} must answer all through the session"
+    return tail(log)
 
 
 def _said(line: str) -> str:

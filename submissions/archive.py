@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from loadgen_harness import durable
-from loadgen_harness.errors import BadInput
+from loadgen_harness.errors import BadInput, refused
 from submissions import layout
 
 ENDS = (".tar.gz", ".tgz")
@@ -26,23 +26,24 @@ def pack(tree: Path, archive: Path) -> Path:
     be there already. Raises BadInput for another one, for a place inside the tree, and for anything but plain files.
     """
     manifest = _refuse(tree, archive)
-    partial = archive.with_name(f"{archive.name}.partial")
+    partial, waiting = (each.with_name(f".{each.name}.{os.getpid()}.partial") for each in (archive, manifest))
     try:
         _write(tree, partial)
         digests = {name: _digest(tree / name) for name in _names(tree)}
         if read(partial) != digests:
             raise BadInput(f"{partial} does not hold what {tree} does: check the disk, then pack it again.")
-        text = _lines({archive.name: _digest(partial), **digests})
-        if archive.exists() and _digest(archive) != _digest(partial):
-            raise BadInput(f"{archive} exists and holds something else: choose another name, it is never overwritten.")
-        durable.flush(partial)
+        waiting.write_text(_lines({archive.name: _digest(partial), **digests}), encoding="utf-8")
+        for new, there in ((partial, archive), (waiting, manifest)):
+            if there.exists() and _digest(there) != _digest(new):
+                raise BadInput(f"{there} exists and holds something else: choose another name, it is never overwritten.")
+            durable.flush(new)
         durable.move(partial, archive)
+        durable.move(waiting, manifest)
+    except OSError as error:
+        raise refused(error, archive) from error
     finally:
         partial.unlink(missing_ok=True)
-    waiting = manifest.with_name(f"{manifest.name}.partial")
-    waiting.write_text(text, encoding="utf-8")
-    durable.flush(waiting)
-    durable.move(waiting, manifest)
+        waiting.unlink(missing_ok=True)
     return manifest
 
 

@@ -32,6 +32,7 @@ def _audited(audited: Audited) -> dict[str, Any]:
         "passed": audited.passed,
         "headline": visible(headline(audited)),
         "verdicts": [tuple(map(visible, row)) for row in verdicts(audited)],
+        "differences": [(visible(each.sentence), tuple(map(visible, each.places))) for each in audited.differences],
         "table": _table(audited),
         "grid": grid(audited),
         "groups": [

@@ -20,6 +20,7 @@ from loadgen_harness import metrics
 from loadgen_harness.run import Run
 from loadgen_harness.types import Score
 from power import energy
+from power.energy import Energy
 
 LEVEL = 0.05
 EXACT = 14  # rounds up to which all sign patterns are counted
@@ -115,6 +116,7 @@ class Comparison:
     figures: Mapping[str, Mapping[str, Figure]]
     to_baseline: Mapping[str, Difference] = field(default_factory=dict)
     ranked: tuple[Difference, ...] = ()  # each way against the next worse one
+    refused: tuple[str, ...] = ()  # figures that are not compared, and why
 
     @property
     def columns(self) -> tuple[Measure, ...]:
@@ -126,7 +128,13 @@ class Comparison:
 
 def compare(ways: Sequence[Way], baseline: str) -> Comparison:
     """Figures and differences of all ways; those without a valid run have none."""
+    spent = {way.label: {number: _spent(run) for number, run in way.runs.items()} for way in ways}
+    refused = _other_parts(spent)
     values = {way.label: {number: measured(run) for number, run in way.runs.items()} for way in ways}
+    for label, rounds in spent.items() if not refused else ():
+        for number, each in rounds.items():
+            if each:
+                values[label][number]["energy"] = each.per_sample_j or 0.0
     figures = {label: _figures(rounds) for label, rounds in values.items()}
     main = _main(ways)
     series = {label: _series(rounds, main.key) for label, rounds in values.items()}
@@ -141,11 +149,34 @@ def compare(ways: Sequence[Way], baseline: str) -> Comparison:
         figures=figures,
         to_baseline={label: found[label, baseline] for label, _ in asked},
         ranked=tuple(found.get(pair) or _inverted(found[pair[::-1]]) for pair in adjacent),
+        refused=refused,
     )
 
 
+def _spent(run: Run) -> Energy | None:
+    """What meters measured; an estimate is compared with nothing."""
+    found = energy.summarize(run)
+    return found if found and not found.estimated and found.per_sample_j else None
+
+
+def _other_parts(spent: Mapping[str, Mapping[int, Energy | None]]) -> tuple[str, ...]:
+    """Why joules are not compared: those of other parts of the machine are no measure of the same thing."""
+    first: tuple[str, Energy] | None = None
+    for label, rounds in spent.items():
+        for each in filter(None, rounds.values()):
+            if first is None:
+                first = label, each
+            elif set(each.parts) != set(first[1].parts):
+                texts = (f"{name} of {', '.join(one.parts)} ({one.meter})" for name, one in (first, (label, each)))
+                return (
+                    f"Energy is not compared, since the meters covered different parts: {' and '.join(texts)}; "
+                    "run all ways anew with one choice of --meters.",
+                )
+    return ()
+
+
 def measured(run: Run) -> dict[str, float]:
-    """Every figure that one run has, by Measure key."""
+    """Every figure that one run has, by Measure key, but for its energy."""
     found: dict[str, float] = {}
     result, samples, memory = run.result, run.samples, run.meta.get("memory") or {}
     if result and result.unit == "ms":
@@ -157,9 +188,6 @@ def measured(run: Run) -> dict[str, float]:
     for key, name in (("memory", "host_peak_bytes"), ("device", "device_peak_bytes")):
         if memory.get(name):
             found[key] = memory[name] / 1e6
-    spent = energy.summarize(run)
-    if spent and not spent.estimated and spent.per_sample_j:  # an estimate is compared with nothing
-        found["energy"] = spent.per_sample_j
     return found
 
 

@@ -67,6 +67,7 @@ def _content(found: Comparison, context: Mapping[str, str]) -> dict[str, Any]:
         "described": [(way.label, _said(way)) for way in ways],
         "faults": [(way.label, fault) for way in ways for fault in way.faults],
         "plots": [plot for plot in plots if plot],
+        "refused": found.refused,
     }
 
 
@@ -177,4 +178,5 @@ def _plain(found: Comparison, context: Mapping[str, str]) -> dict[str, Any]:
         for way in ordered(found)
     ]
     told = [asdict(each) | {"verdict": each.verdict} for each in (*found.to_baseline.values(), *found.ranked)]
-    return {"context": dict(context), "main": found.main.key, "ways": ways, "differences": told}
+    refused = list(found.refused)
+    return {"context": dict(context), "main": found.main.key, "ways": ways, "differences": told, "refused": refused}

@@ -132,7 +132,7 @@ def _order(result: RunResult) -> dict[str, float]:
         "verdict": float(run.valid) - len(errors(result.findings)),
         "metric": run.result.value if run.result else None,
         "accuracy": result.scores[0].value if result.scores else None,
-        "energy": found.joules if found else None,
+        "energy": found.joules if found and not found.estimated else None,  # an estimate is above or below nothing
         "compliance": float(sum(result.verdicts.values())) if result.verdicts else None,
     }
     return {name: value for name, value in known.items() if value is not None}

@@ -15,7 +15,7 @@ from audit.verdict import Verdict
 from loadgen_harness.errors import BadInput
 from loadgen_harness.run import Run
 from loadgen_harness.types import Benchmark, Division, Scenario
-from submissions import layout, readme
+from submissions import layout, network, readme
 from submissions.system import MEASUREMENTS, complete
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
@@ -60,6 +60,12 @@ class Entry:
     def folder(self) -> str:
         """The benchmark's folder name in the tree."""
         return self.name or self.benchmark.checker_name
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """Every run behind it."""
+        tests = (test for test, _ in self.compliance.values())
+        return tuple(run for run in (self.performance, self.accuracy, *tests) if run)
 
 
 @dataclass(frozen=True)
@@ -110,9 +116,7 @@ def refuse(entries: Sequence[Entry], meta: Submission) -> None:
     if not entries:
         raise BadInput("a submission needs at least one result: give one or more finished runs.")
     if meta.division is Division.NETWORK:
-        raise BadInput(
-            "the network division needs a query dispatch library, which the suite lacks: use closed or open."
-        )
+        _dispatched(entries)
     for name in (meta.submitter, meta.system_name, *(entry.folder for entry in entries)):
         if not NAME.fullmatch(name):
             raise BadInput(f"{name!r} cannot be a folder name: use letters, digits, '.', '_', '+' and '-'.")
@@ -125,6 +129,18 @@ def refuse(entries: Sequence[Entry], meta: Submission) -> None:
             raise BadInput(
                 f"the custom model {entry.name!r} belongs in the open division: submit with --division open."
             )
+
+
+def _dispatched(entries: Sequence[Entry]) -> None:
+    """Raise BadInput for runs that no Query Dispatch Library drove: the name that it gives LoadGen tells."""
+    for entry in entries:
+        for run in entry.runs:
+            if network.NAME not in run.sut_name:
+                raise BadInput(
+                    f"{entry.folder} in {entry.scenario} was run against {run.sut_name or 'a nameless system'!r}, and "
+                    f"the network division wants a Query Dispatch Library whose name holds {network.NAME!r}: submit "
+                    "it to closed or open, or give runs of such a library with --from."
+                )
 
 
 def _describe(home: layout.SubmitterFolder, entries: Sequence[Entry], meta: Submission) -> None:

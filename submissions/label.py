@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from loadgen_harness import __version__
+from loadgen_harness import __version__, durable
 from loadgen_harness.errors import BadInput, MissingDependency
 from loadgen_harness.run import Run
 from loadgen_harness.visible import visible
@@ -80,7 +80,7 @@ def facts(found: Repeated, around: Surroundings, rating: Rating | None, given: G
 
 def write(made: Facts, output: Path, *, png: bool = True) -> list[Path]:
     """Write the label into a new folder; raises BadInput where it exists, MissingDependency without a renderer."""
-    if output.exists():
+    if os.path.lexists(output):
         raise BadInput(f"{output} exists: choose another --output for the label.")
     files: dict[str, bytes] = {
         f"{NAME}.svg": label_drawing.draw(made.label).encode(),
@@ -89,11 +89,7 @@ def write(made: Facts, output: Path, *, png: bool = True) -> list[Path]:
     if png:
         files[f"{NAME}.png"] = raster(label_drawing.draw(made.label, "light"))
         files[f"{NAME}-dark.png"] = raster(label_drawing.draw(made.label, "dark"))
-    partial = output.with_name(f"{output.name}.partial")
-    partial.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (partial / name).write_bytes(content)
-    os.replace(partial, output)
+    durable.put_folder(output, files)
     return [output / name for name in files]
 
 
@@ -221,11 +217,11 @@ def _rating(rating: Rating | None) -> str:
 
 
 def _card(found: Repeated, names: _Names, more: tuple[Surroundings, Figure | None, Rating | None]) -> str:
-    """Front matter: Hugging Face's co2_eq_emissions where carbon is known, then a block of ours."""
+    """Front matter: Hugging Face's co2_eq_emissions, which has no place for an interval, of measured carbon; ours."""
     around, carbon, rating = more
     lines = ["---"]
     operation = next((e for e in derive(found, around) if e.title in CARBON[1:] and e.per == "run"), None)
-    if operation:
+    if operation and not operation.estimated:
         lines += ["co2_eq_emissions:", *_block(_emissions(found, names, around, operation))]
     lines += ["energy_measurement:", *_block(_own(found, names, carbon, rating)), "---"]
     return "\n".join(lines) + "\n"
@@ -236,10 +232,9 @@ def _emissions(found: Repeated, names: _Names, around: Surroundings, operation: 
     grid = around.grid
     where = grid.place if grid else ""
     samples = found.first.samples_done
-    word = f"{found.word}, " if found.estimated else ""
-    word += f"95 % interval {operation.amount.interval()} g, "
     source = (
-        f"loadgen-harness {__version__}: {word}inference alone, one run of {names.task} ({samples} samples);"
+        f"loadgen-harness {__version__}: 95 % interval {operation.amount.interval()} g, inference alone,"
+        f" one run of {names.task} ({samples} samples);"
         f" {'; '.join(map(str, operation.inputs[1:]))}; {NOT_OFFICIAL}"
     )
     return {

@@ -17,6 +17,7 @@ MARKED = (0.5, 0.9, 0.99, 0.999)
 BAR_HEIGHT = 30
 OUTLIERS = 40  # of them are marked, the slowest
 Part = tuple[str, float]  # name and nanoseconds
+Corners = dict[str, list[tuple[svg.Point, svg.Point]]]  # by style: (left, top) and (width, height) of boxes
 KINDS = {  # the style of a part, the same in every drawing
     "queueing": "f1",
     "batch wait": "f2",
@@ -36,10 +37,11 @@ class Grain:
     columns: int = 180
     curve: int = 140
     slices: int = 48
+    digits: int = 1  # of a pixel
 
 
 FINE = Grain()
-COARSE = Grain(dots=70, columns=50, curve=40, slices=24)  # for pages of hundreds of results
+COARSE = Grain(dots=70, columns=50, curve=40, slices=24, digits=0)  # for pages of hundreds of results
 
 
 def distribution(latencies_ns: np.ndarray, limit_ns: float = 0.0, *, name: str = "latency", grain: Grain = FINE) -> str:
@@ -51,7 +53,7 @@ def distribution(latencies_ns: np.ndarray, limit_ns: float = 0.0, *, name: str =
     scale, unit = time_unit(float(np.median(ordered)))
     high = max(ordered[-1], limit_ns if limit_ns < 4 * ordered[-1] else 0.0)
     x = svg.fitting(f"{name} ({unit})", max(ordered[0], 1.0) / scale, high / scale, tick)
-    frame = svg.Frame(x, _tail_axis(count))
+    frame = svg.Frame(x, _tail_axis(count), digits=grain.digits)
     shares = 1 - 10 ** -np.linspace(0, _tail(1 - 1 / (count + 1)), min(grain.curve, count))
     ranks = np.minimum((shares * count).astype(int), count - 1)
     curve = frame.path(zip(ordered[ranks] / scale, shares, strict=True), "l1")
@@ -69,7 +71,7 @@ def timeline(seconds: np.ndarray, latencies_ns: np.ndarray, limit_ns: float = 0.
     top = max(values.max(), limit_ns / scale if limit_ns < 4 * latencies_ns.max() else 0.0)
     low = float(values.min()) if values.min() > 0 and top / values.min() > 10**svg.DECADES_FOR_LOG else 0.0
     y = svg.fitting(f"latency ({unit})", low, float(top), tick)
-    frame = svg.Frame(svg.exact("time since start (s)", 0.0, float(seconds.max()), tick), y)
+    frame = svg.Frame(svg.exact("time since start (s)", 0.0, float(seconds.max()), tick), y, digits=grain.digits)
     body, said = _over_time(frame, seconds, values, grain)
     warm, warmed = _warm_up(frame, seconds, latencies_ns)
     far, marked = _outliers(frame, seconds, values)
@@ -85,7 +87,7 @@ def queue(seconds: np.ndarray, depths: np.ndarray, *, grain: Grain = FINE) -> st
         return ""
     highest = float(depths.max())
     x = svg.exact("time since start (s)", 0.0, float(seconds.max()), tick)
-    frame = svg.Frame(x, svg.linear("samples waiting", 0.0, max(highest, 1.0), tick))
+    frame = svg.Frame(x, svg.linear("samples waiting", 0.0, max(highest, 1.0), tick), digits=grain.digits)
     body, said = _over_time(frame, seconds, depths.astype(float), grain)
     mean = number(float(np.mean(depths)), 3)
     said = f"{said}. At most {number(highest)} samples wait, {mean} on average, as one arrives."
@@ -100,7 +102,7 @@ def throughput(seconds: np.ndarray, *, grain: Grain = FINE) -> str:
     counts, edges = np.histogram(seconds, bins=bins, range=(0.0, float(seconds.max())))
     rates = counts / np.diff(edges)
     x = svg.exact("time since start (s)", 0.0, float(seconds.max()), tick)
-    frame = svg.Frame(x, svg.linear("samples/s", 0.0, float(rates.max()), tick))
+    frame = svg.Frame(x, svg.linear("samples/s", 0.0, float(rates.max()), tick), digits=grain.digits)
     steps = [point for n, rate in enumerate(rates) for point in ((edges[n], rate), (edges[n + 1], rate))]
     said = f"Between {number(float(rates.min()), 3)} and {number(float(rates.max()), 3)} samples/s in {bins} slices."
     return svg.picture("Throughput over time", said, frame.grid() + frame.path(steps, "l1"))
@@ -115,10 +117,13 @@ def anatomy(rows: Sequence[tuple[str, Sequence[Part]]]) -> str:
     height = svg.TOP + svg.BOTTOM + len(rows) * (BAR_HEIGHT + 22) + 4
     x = svg.exact(f"latency ({unit})", 0.0, max(totals) / scale, tick)
     frame = svg.Frame(x, svg.Axis("", 0.0, 1.0, ()), height)
-    bars = [_bar(row, svg.TOP + 22 + n * (BAR_HEIGHT + 22), max(totals)) for n, row in enumerate(rows)]
+    tops = [float(svg.TOP + 22 + n * (BAR_HEIGHT + 22)) for n in range(len(rows))]
+    corners, labels = _legend([name for name, _ in rows[0][1]])
+    for row, bar_top in zip(rows, tops, strict=True):
+        labels.append(_bar(row, bar_top, max(totals), corners))
     said = ". ".join(f"{name}: " + ", ".join(f"{p} {duration(v)}" for p, v in parts) for name, parts in rows)
-    legend = _legend([name for name, _ in rows[0][1]])
-    return svg.picture("Latency anatomy", f"{said}.", frame.grid() + legend + "".join(bars), height)
+    boxes = [svg.boxes(found, kind) for kind, found in corners.items()]
+    return svg.picture("Latency anatomy", f"{said}.", frame.grid() + "".join(boxes + labels), height)
 
 
 def batches(seconds: np.ndarray, sizes: np.ndarray, *, grain: Grain = FINE) -> str:
@@ -136,7 +141,7 @@ def batches(seconds: np.ndarray, sizes: np.ndarray, *, grain: Grain = FINE) -> s
     middle = ((np.arange(slots) + 0.5) * highest / slots)[used]
     means = samples[used] / formed[used]
     x = svg.exact("time since start (s)", 0.0, highest, tick)
-    frame = svg.Frame(x, svg.linear("samples in a batch", 0.0, float(high.max()), tick))
+    frame = svg.Frame(x, svg.linear("samples in a batch", 0.0, float(high.max()), tick), digits=grain.digits)
     body = frame.bars(zip(middle, low[used], high[used], strict=True), "b1")
     body += frame.path(zip(middle, means, strict=True), "l1")
     mean = number(len(sizes) / float(np.sum(1 / sizes)), 3)
@@ -152,6 +157,7 @@ def power(curve: Sequence[tuple[float, float]], *, grain: Grain = FINE) -> str:
     frame = svg.Frame(
         svg.exact("time since start (s)", min(0.0, float(seconds.min())), float(seconds.max()), tick),
         svg.linear("power (W)", 0.0, float(watts.max()), tick),
+        digits=grain.digits,
     )
     mean = float(np.sum((watts[1:] + watts[:-1]) / 2 * np.diff(seconds)) / ((seconds[-1] - seconds[0]) or 1.0))
     if len(seconds) > grain.dots:
@@ -260,31 +266,34 @@ def _limit_across(frame: svg.Frame, limit_ns: float, scale: float) -> str:
     return line + svg.text(svg.WIDTH - svg.RIGHT, svg.NAME_LINE, f"limit {duration(limit_ns)}", "end", "m")
 
 
-def _bar(row: tuple[str, Sequence[Part]], top: float, peak: float) -> str:
-    """A stacked bar with its name above and values where they fit; `peak` ns fill the whole width."""
+def _bar(row: tuple[str, Sequence[Part]], top: float, peak: float, corners: Corners) -> str:
+    """Adds a stacked bar to `corners`; its name above and values where they fit. `peak` ns fill the whole width."""
     name, parts = row
-    pieces, left = [], float(svg.LEFT)
+    inside, left = [], float(svg.LEFT)
     for part, value in parts:
         width = (svg.WIDTH - svg.RIGHT - svg.LEFT) * value / peak
-        pieces.append(svg.rectangle(left, top, (max(width, 0.6 if value > 0 else 0.0), BAR_HEIGHT), _kind(part)))
+        if value > 0:
+            corners.setdefault(_kind(part), []).append(((left, top), (max(width, 0.6), BAR_HEIGHT)))
         if width > 58:
-            pieces.append(svg.text(left + width / 2, top + BAR_HEIGHT / 2 + 4, duration(value), "middle", "o"))
+            inside.append(svg.text(left + width / 2, top + BAR_HEIGHT / 2 + 4, duration(value), "middle", "o"))
         left += width
     total = duration(sum(value for _, value in parts))
-    return svg.text(svg.LEFT, top - 5, f"{name}: {total}") + "".join(pieces)
+    return svg.text(svg.LEFT, top - 5, f"{name}: {total}") + "".join(inside)
 
 
 def _kind(part: str) -> str:
     return KINDS.get(part, "f1")
 
 
-def _legend(names: Sequence[str]) -> str:
-    """Names with their colours, on a second line where one is too short."""
-    pieces, left, top = [], float(svg.LEFT), 4.0
+def _legend(names: Sequence[str]) -> tuple[Corners, list[str]]:
+    """Boxes of the colours and the names beside them, on a second line where one is too short."""
+    corners: Corners = {}
+    labels, left, top = [], float(svg.LEFT), 4.0
     for name in names:
         width = 28 + 6.6 * len(name)
         if left + width > svg.WIDTH:
             left, top = float(svg.LEFT), top + 15
-        pieces.append(svg.rectangle(left, top, (10, 10), _kind(name)) + svg.text(left + 15, top + 9, name))
+        corners.setdefault(_kind(name), []).append(((left, top), (10, 10)))
+        labels.append(svg.text(left + 15, top + 9, name))
         left += width
-    return "".join(pieces)
+    return corners, labels

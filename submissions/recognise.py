@@ -1,4 +1,4 @@
-"""What a folder is, by what lies in it: a submission tree, a run of ours, LoadGen's logs, an Endpoints result."""
+"""What a folder is, by what lies in it: a tree, a run of ours, logs, an Endpoints result, a power session."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from loadgen_harness.types import Division
 from submissions import layout
 
 RECORD = "run.json"
+SESSION, PERFORMANCE = ("power", "run_1"), "performance"  # folders of a power session; where `lgh power-session` has it
 
 
 class Kind(StrEnum):
@@ -21,6 +22,7 @@ class Kind(StrEnum):
     RUN = "run folder"
     LOGS = "LoadGen's logs"
     ENDPOINTS = "MLPerf Endpoints result"
+    SESSION = "power session"
 
 
 def kind_of(path: Path) -> Kind:
@@ -49,11 +51,19 @@ def _is_endpoint(path: Path) -> bool:
     return any((path / name).is_file() for name in layout.ENDPOINT_FILES)
 
 
+def session_of(path: Path) -> Path | None:
+    """The folder with power/, ranging/ and run_1/ of a session that stands alone: `path` or its performance/."""
+    homes = (home for home in (path / PERFORMANCE, path) if all((home / name).is_dir() for name in SESSION))
+    found = next(homes, None)
+    return found if found and _whole(path.resolve()) is None else None
+
+
 # The first that matches counts: a run of ours holds LoadGen's logs too.
 _MARKS: Mapping[Kind, Callable[[Path], bool]] = {
     Kind.RUN: lambda path: (path / RECORD).is_file(),
     Kind.LOGS: _has_logs,
     Kind.ENDPOINTS: _is_endpoint,
+    Kind.SESSION: lambda path: session_of(path) is not None,
     Kind.TREE: _is_tree,
 }
 

@@ -19,7 +19,7 @@ from audit import tax
 from loadgen_harness.errors import BadInput
 from loadgen_harness.run import Run
 from power.surroundings import NONE_GIVEN, Surroundings
-from submissions import anatomy, energy_facts, facts, report_data
+from submissions import anatomy, energy_facts, facts, report_data, svg
 from submissions.plots import COARSE, FINE
 from submissions.record import RunResult
 
@@ -174,6 +174,7 @@ def environment() -> Environment:
     )
     made.filters["emphasis"] = _emphasis
     made.filters["cell"] = _cell
+    made.filters["captioned"] = svg.captioned
     return made
 
 

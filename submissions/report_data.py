@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,14 +29,17 @@ from submissions.record import RunResult
 from submissions.steadiness import steadiness
 
 FORMAT = 1
+KIND = "loadgen-harness report"
 KINDS = {"time to first token": "time_to_first_token_s", "time per output token": "time_per_output_token_s"}
 SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99_9": 0.999}
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a spreadsheet computes a text that begins so: an apostrophe stops it
 SECONDS = {"ms": 1e-3}  # units that LoadGen's metric may have and that are no base units
 COLUMNS = (  # name, where in a result of the JSON, meaning
     ("format", "", "version of these columns, 1"),
     ("run", "run", "the run's folder, below what all runs of the report share"),
     ("benchmark", "benchmark", "the benchmark's name in this suite, or the folder's where it is not known"),
     ("scenario", "scenario", "SingleStream, MultiStream, Server, Interactive, Offline"),
+    ("mode", "mode", "PerformanceOnly, AccuracyOnly, SubmissionRun"),
     ("division", "division", "closed, open or network"),
     ("round", "round", "the round whose rules the run obeys"),
     ("backend", "backend", "what computed"),
@@ -52,10 +56,10 @@ COLUMNS = (  # name, where in a result of the JSON, meaning
     ("throughput_samples_per_s", "throughput_samples_per_s", "samples from the first issue to the last completion"),
     ("latency_mean_s", "latency_s.mean", "mean latency; in Offline the time until a sample is done"),
     ("latency_p50_s", "latency_s.p50", "percentiles as LoadGen takes them; empty for too few samples"),
-    ("latency_p90_s", "latency_s.p90", ""),
-    ("latency_p99_s", "latency_s.p99", ""),
-    ("latency_p99_9_s", "latency_s.p99_9", ""),
-    ("latency_max_s", "latency_s.max", ""),
+    ("latency_p90_s", "latency_s.p90", "a tenth of the samples took longer"),
+    ("latency_p99_s", "latency_s.p99", "a hundredth took longer; needs 100 samples"),
+    ("latency_p99_9_s", "latency_s.p99_9", "a thousandth took longer; needs 1,000 samples"),
+    ("latency_max_s", "latency_s.max", "the slowest"),
     ("first_token_p99_s", "time_to_first_token_s.p99", "time to first token"),
     ("output_token_p99_s", "time_per_output_token_s.p99", "time per output token after the first"),
     (
@@ -74,20 +78,20 @@ COLUMNS = (  # name, where in a result of the JSON, meaning
     ("energy_kind", "energy.kind", "measured, estimated or replayed; not an official MLPerf power result"),
     ("energy_meter", "energy.meter", "the power meter"),
     ("energy_scope", "energy.scope", "what it sees: board, package, node, wall"),
-    ("energy_j", "energy.energy_j", "energy of the timed part"),
-    ("energy_low_j", "energy.energy_low_j", "its 95 % interval"),
-    ("energy_high_j", "energy.energy_high_j", ""),
+    ("energy_j", "energy.energy_j", "energy of the timed part; an estimate has its two ends alone"),
+    ("energy_low_j", "energy.energy_low_j", "lower end of its 95 % interval"),
+    ("energy_high_j", "energy.energy_high_j", "and its upper end"),
     ("energy_per_sample_j", "energy.per_sample_j", "energy_j by the samples done"),
     ("power_mean_w", "energy.mean_w", "mean power of the timed part"),
     ("accuracy_metric", "accuracy.0.metric", "the first accuracy metric; the JSON has all"),
     ("accuracy_value", "accuracy.0.value", "in the metric's own unit"),
-    ("accuracy_low", "accuracy.0.low", "its 95 % interval"),
-    ("accuracy_high", "accuracy.0.high", ""),
+    ("accuracy_low", "accuracy.0.low", "lower end of its 95 % interval"),
+    ("accuracy_high", "accuracy.0.high", "and its upper end"),
     ("accuracy_target", "accuracy.0.target", "what the round demands"),
     ("accuracy_met", "accuracy.0.met", "true or false; empty without a target"),
     ("compliance_failed", "compliance_failed", 'compliance tests that failed, joined by "; "'),
     ("tax_mean_s", "tax.mean_s", "latency that the harness adds"),
-    ("tax_p99_s", "tax.p99_s", ""),
+    ("tax_p99_s", "tax.p99_s", "and its 99th percentile"),
     ("tax_share", "tax.share", "of the latency limit, or of the run's own latency"),
     ("errors", "errors", "findings for which the rules reject the result"),
     ("warnings", "warnings", "findings that are worth a look"),
@@ -135,8 +139,17 @@ def result(shown: RunResult, name: str) -> dict[str, Any]:
 
 def document(results: Sequence[Mapping[str, Any]], more: Mapping[str, Any]) -> str:
     """The JSON file: results, and whatever `more` says of all of them."""
-    whole = {"format": FORMAT, "kind": "loadgen-harness report", "suite": __version__, **more, "results": results}
+    whole = {"format": FORMAT, "kind": KIND, "suite": __version__, **more, "results": results}
     return json.dumps(_finite(whole), indent=1, ensure_ascii=False, default=str) + "\n"
+
+
+def written(path: Path) -> bool:
+    """Whether a file is the JSON of a report that this suite wrote."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and found.get("kind") == KIND
 
 
 def table(results: Sequence[Mapping[str, Any]]) -> str:
@@ -163,7 +176,10 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return "; ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, int | float):
+        return str(value)
+    text = "; ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def _finite(value: Any) -> Any:
@@ -216,24 +232,28 @@ def _anatomy(run: Run) -> dict[str, dict[str, float]]:
 
 
 def _energy(run: Run) -> dict[str, Any] | None:
+    """Joules and watts of a run; an estimate has its ends alone, so that nobody takes a middle for a figure."""
     found = energy.summarize(run)
     if found is None:
         return None
-    return {
-        "kind": "replayed" if found.replay else "estimated" if found.estimated else "measured",
-        "official": False,
-        "meter": found.meter,
-        "scope": found.scope,
-        "parts": list(found.parts),
+    middles = {
         "energy_j": found.joules,
-        "energy_low_j": found.joules_low,
-        "energy_high_j": found.joules_high,
         "mean_w": found.mean_w,
         "max_w": found.max_w,
         "idle_w": found.idle_w,
         "per_query_j": found.per_query_j,
         "per_sample_j": found.per_sample_j,
         "per_token_j": found.per_token_j,
+    }
+    return {
+        "kind": "replayed" if found.replay else "estimated" if found.estimated else "measured",
+        "official": False,
+        "meter": found.meter,
+        "scope": found.scope,
+        "parts": list(found.parts),
+        "energy_low_j": found.joules_low,
+        "energy_high_j": found.joules_high,
+        **(dict.fromkeys(middles) if found.estimated else middles),
     }
 
 

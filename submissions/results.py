@@ -11,7 +11,7 @@ from audit.case import Case, Claim
 from audit.finding import Finding, Severity
 from loadgen_harness.run import Run
 from loadgen_harness.types import Limits, Scenario, TestMode
-from submissions import endpoint, inferred, layout, powered, proofs, strays, structure, verified
+from submissions import endpoint, inferred, layout, network, powered, proofs, strays, structure, verified
 from submissions.structure import GUIDE, error
 from submissions.subject import Subject
 from submissions.system import MEASUREMENTS, retrained
@@ -63,6 +63,7 @@ def _everything(subject: Subject) -> Iterator[Finding]:
         yield from proofs.accuracy(place.accuracy, subject)
     yield from verified.accuracy(place.accuracy, subject)
     yield from inferred.check(subject)
+    yield from network.check(subject)
     yield from powered.simulated(subject)
     if subject.known:
         yield from _power(subject)

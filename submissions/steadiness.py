@@ -47,7 +47,7 @@ class Steadiness:
             parts.append(f"{number(self.outliers)} {name} ({part}), the slowest {duration(self.slowest_ns)}")
         if not self.judged:
             parts.append("too few samples to tell warm-up or drift")
-        return "; ".join(parts) or "steady: no warm-up, no drift, no outliers"
+        return "; ".join(parts) or f"steady: no warm-up, no drift{', no outliers' if single else ''}"
 
 
 def steadiness(values: np.ndarray) -> Steadiness:

@@ -13,6 +13,7 @@ from loadgen_harness.inside import Absent, Damaged, Inside, parsed
 from loadgen_harness.types import Division
 from submissions import layout
 from submissions.system import AT_LEAST_ONE, COUNTS, faults
+from submissions.system_check import twins
 
 MAX_BYTES = 50_000_000
 ROOT_FILES = (".md", ".pdf")
@@ -60,11 +61,23 @@ def submitter(home: layout.SubmitterFolder, tree: Path) -> Iterator[Finding]:
     yield from _mapped(home, tree)
     for folder in layout.folders(home.results):
         yield from system(home, folder.name, tree)
+    yield from _twins(home, tree)
     described = {path.stem for path in home.systems.glob("*.json")} if home.systems.is_dir() else set()
     for ghost in sorted(described - {folder.name for folder in layout.folders(home.results)}):
         what = ("system", "no results", "results of every system described")
         path = home.system(ghost).relative_to(tree)
         yield error("structure", path, what, f"{GUIDE}: systems", "remove the description")
+
+
+def _twins(home: layout.SubmitterFolder, tree: Path) -> Iterator[Finding]:
+    """Two systems with results under one name for people: their results would be taken for each other's."""
+    files = [
+        (folder.name, document(home.system(folder.name), tree)[0] or {}) for folder in layout.folders(home.results)
+    ]
+    for _, key, found, wanted in twins(files):
+        path = home.systems.relative_to(tree)
+        twin = error("system", path, (key, found, wanted), KEYS, "give each system a system_name of its own")
+        yield replace(twin, severity=Severity.WARNING)
 
 
 def _mapped(home: layout.SubmitterFolder, tree: Path) -> Iterator[Finding]:
@@ -85,7 +98,7 @@ def system(home: layout.SubmitterFolder, name: str, tree: Path) -> Iterator[Find
         yield error("system", path.relative_to(tree), ("file", fault, "JSON"), KEYS, "write the file again")
         return
     clause, fix = KEYS, "correct the key"
-    for what in faults(described):
+    for what in faults(described, home.division):
         impossible = what[0] in COUNTED and what[1] != "missing"
         yield error("system", path.relative_to(tree), what, HARDWARE if impossible else clause, fix)
     for key, wanted in (("division", home.division), ("submitter", home.submitter)):

@@ -6,6 +6,7 @@ Colours are CSS classes, so that one drawing reads in light and dark; the page's
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -71,6 +72,7 @@ class Frame:
     x: Axis
     y: Axis
     height: int = HEIGHT
+    digits: int = 1  # of a pixel
 
     def at(self, x: float, y: float) -> Point:
         """The pixel of a pair of values."""
@@ -79,40 +81,98 @@ class Frame:
 
     def path(self, points: Iterable[Point], kind: str) -> str:
         """A line through values."""
-        return f'<path class="{kind}" d="{_line([self.at(*point) for point in points])}"/>'
+        pen = Pen(self.digits)
+        for n, point in enumerate(points):
+            pen.to("l" if n else "m", self.at(*point))
+        return pen.path(kind)
 
     def dots(self, points: Iterable[Point], kind: str) -> str:
         """One dot for each pair of values."""
-        strokes = "".join(f"M{px(x)} {px(y)}h0" for x, y in (self.at(*point) for point in points))
-        return f'<path class="{kind}" d="{strokes}"/>'
+        pen = Pen(self.digits)
+        for point in points:
+            pen.to("m", self.at(*point)).add("h0")
+        return pen.path(kind)
 
     def crosses(self, points: Iterable[Point], kind: str) -> str:
         """One small cross for each pair of values."""
-        strokes = "".join(f"M{px(x - 3)} {px(y - 3)}l6 6m0-6l-6 6" for x, y in (self.at(*point) for point in points))
-        return f'<path class="{kind}" d="{strokes}"/>'
+        pen = Pen(self.digits)
+        for x, y in (self.at(*point) for point in points):
+            pen.to("m", (x - 3, y - 3)).to("l", (x + 3, y + 3)).to("m", (x + 3, y - 3)).to("l", (x - 3, y + 3))
+        return pen.path(kind)
 
     def bars(self, spans: Iterable[tuple[float, float, float]], kind: str) -> str:
         """One upright stroke for each (x, low, high)."""
-        ends = ((self.at(x, low), self.at(x, high)) for x, low, high in spans)
-        strokes = "".join(f"M{px(a[0])} {px(a[1])}V{px(min(b[1], a[1] - 1))}" for a, b in ends)
-        return f'<path class="{kind}" d="{strokes}"/>'
+        pen = Pen(self.digits)
+        for x, low, high in spans:
+            (left, bottom), (_, top) = self.at(x, low), self.at(x, high)
+            pen.to("m", (left, bottom)).to("v", (left, min(top, bottom - 1)))
+        return pen.path(kind)
 
     def grid(self) -> str:
         """Grid lines, tick labels and the names of both axes."""
         bottom, right = self.height - BOTTOM, WIDTH - RIGHT
-        lines, labels = [], []
+        lines, beside, below = Pen(self.digits), [], []
         for value, label in self.y.ticks:
             y = self.at(self.x.low, value)[1]
-            lines.append(f"M{LEFT} {px(y)}H{right}")
-            labels.append(text(LEFT - 6, y + 4, label, "end"))
+            lines.to("m", (LEFT, y)).to("h", (right, y))
+            beside.append(f'<text y="{px(y)}">{escape(label)}</text>')
         for value, label in _spaced(self.x):
             x = self.at(value, self.y.low)[0]
-            lines.append(f"M{px(x)} {bottom}V{bottom + 4}")
-            labels.append(text(x, bottom + 16, label, "middle"))
-        names = text((LEFT + right) / 2, self.height - 6, self.x.label, "middle", "n") + text(
-            2, 11, self.y.label, "", "n"
-        )
-        return f'<path class="g" d="{"".join(lines)}"/>{"".join(labels)}{names}'
+            lines.to("m", (x, bottom)).to("v", (x, bottom + 4))
+            below.append(f'<text x="{px(x)}">{escape(label)}</text>')
+        labels = _together(beside, "end", (LEFT - 6, 4)) + _together(below, "middle", (0, bottom + 16))
+        names = text((LEFT + right) / 2, self.height - 6, self.x.label, "middle", "n")
+        return lines.path("g") + labels + names + text(2, 11, self.y.label, "", "n")
+
+
+class Pen:
+    """Path data of relative steps, which are short; every step ends at a rounded place, so no error adds up."""
+
+    def __init__(self, digits: int = 1) -> None:
+        self._unit, self._at, self._last = 10**digits, (0, 0), ""
+        self._parts: list[str] = []
+
+    def to(self, command: str, point: Point) -> Pen:
+        """Move ("m"), draw ("l"), or draw along one axis ("h", "v") to a point."""
+        place = (round(point[0] * self._unit), round(point[1] * self._unit))
+        steps = [(after - before) / self._unit for before, after in zip(self._at, place, strict=True)]
+        self._at = place
+        figures = [_short(step) for step in {"h": steps[:1], "v": steps[1:]}.get(command, steps)]
+        again = command == self._last == "l"
+        for n, figure in enumerate(figures):
+            first = command if n == 0 and not again else ""
+            self._parts.append(first or ("" if figure.startswith("-") else " "))
+            self._parts.append(figure)
+        self._last = command
+        return self
+
+    def add(self, data: str) -> None:
+        """Path data that leave the pen where it is."""
+        self._parts.append(data)
+        self._last = ""
+
+    def path(self, kind: str) -> str:
+        """The element."""
+        return f'<path class="{kind}" d="{"".join(self._parts)}"/>'
+
+
+def boxes(corners: Iterable[tuple[Point, Point]], kind: str) -> str:
+    """Filled boxes of one colour, each of (left, top) and (width, height), as one element."""
+    pen = Pen()
+    for (x, y), (width, height) in corners:
+        pen.to("m", (x, y)).to("h", (x + width, y)).to("v", (x, y + height)).to("h", (x, y)).to("v", (x, y))
+    return pen.path(kind)
+
+
+def _short(step: float) -> str:
+    """A number without the zero before its point."""
+    return re.sub(r"^(-?)0\.", r"\1.", f"{step:g}")
+
+
+def _together(labels: Sequence[str], anchor: str, offset: Point) -> str:
+    """Labels with what they share said once."""
+    place = " ".join(map(px, offset))
+    return f'<g text-anchor="{anchor}" transform="translate({place})">{"".join(labels)}</g>' if labels else ""
 
 
 def picture(title: str, description: str, body: str, height: int = HEIGHT) -> str:
@@ -121,6 +181,13 @@ def picture(title: str, description: str, body: str, height: int = HEIGHT) -> st
         f'<svg class="plot" viewBox="0 0 {WIDTH} {height}" role="img">'
         f"<title>{escape(title)}</title><desc>{escape(description)}</desc>{body}</svg>"
     )
+
+
+def captioned(drawing: str) -> str:
+    """A picture for a figure that has a heading: its description becomes a caption that everybody can read."""
+    head, _, rest = drawing.partition(' role="img"><title>')
+    said, _, body = rest.partition("<desc>")[2].partition("</desc>")
+    return f'{head} aria-hidden="true">{body}<figcaption>{said}</figcaption>'
 
 
 def text(x: float, y: float, content: str, anchor: str = "", kind: str = "") -> str:
@@ -137,10 +204,6 @@ def rectangle(x: float, y: float, size: Point, kind: str) -> str:
 def px(value: float) -> str:
     """A coordinate with a tenth of a pixel, as short as it gets."""
     return f"{value:.1f}".removesuffix(".0")
-
-
-def _line(points: Sequence[Point]) -> str:
-    return "M" + "L".join(f"{px(x)} {px(y)}" for x, y in points) if points else ""
 
 
 def _spaced(axis: Axis, gap: float = 0.085) -> list[tuple[float, str]]:

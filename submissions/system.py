@@ -9,6 +9,7 @@ from typing import Any
 
 from loadgen_harness import system
 from loadgen_harness.errors import BadInput
+from loadgen_harness.types import Division, SystemType
 
 NOT_APPLICABLE = "N/A"
 Fault = tuple[str, str, str]  # key, found, wanted
@@ -66,6 +67,22 @@ FILLED = (
 )
 MEANINGFUL = TOLD + FILLED
 REQUIRED = MEANINGFUL + OPTIONAL
+# What a system of the network division must say beside them: layers one to four of its network, at both ends.
+IS_NETWORK = "is_network"
+NETWORK = (
+    "network_type",
+    "network_media",
+    "network_rate",
+    "network_protocol",
+    "network_topology",
+    "number_connections",
+    "nic_loadgen",
+    "number_nic_loadgen",
+    "net_software_stack_loadgen",
+    "nic_sut",
+    "number_nic_sut",
+    "net_software_stack_sut",
+)
 MEASUREMENTS = (
     "input_data_types",
     "retraining",
@@ -85,10 +102,13 @@ def of_machine(**given: str) -> dict[str, str]:
 def complete(described: Mapping[str, Any]) -> dict[str, str]:
     """A description with all 35 keys as text; raises BadInput for keys that only the submitter can tell.
 
-    `is_network` is left out: any text in it makes the checker demand 13 more keys.
+    `is_network` stands in the network division alone: any text in it makes the checker demand 12 keys more.
     """
-    text = {key: "" if value is None else str(value).strip() for key, value in described.items() if key != "is_network"}
-    missing = [key for key in TOLD if not text.get(key)]
+    text = {key: "" if value is None else str(value).strip() for key, value in described.items() if key != IS_NETWORK}
+    networked = text.get("division") == Division.NETWORK
+    if networked:
+        text[IS_NETWORK] = "true"
+    missing = [key for key in (*TOLD, *(NETWORK if networked else ())) if not text.get(key)]
     if missing:
         raise BadInput(f"the system description lacks {', '.join(missing)}: add them to the file given as --system.")
     filled = {key: text.get(key) or NOT_APPLICABLE for key in FILLED}
@@ -100,8 +120,11 @@ def complete(described: Mapping[str, Any]) -> dict[str, str]:
     return ordered | {key: value for key, value in text.items() if key not in ordered}
 
 
-def faults(described: Mapping[str, Any]) -> Iterator[Fault]:
-    """Yields (key, found, wanted) for every rule of the file that a description breaks (rules 3.1)."""
+def faults(described: Mapping[str, Any], division: str = "") -> Iterator[Fault]:
+    """Yields (key, found, wanted) for every rule of the file that a description breaks (rules 3.1).
+
+    `division` is that of the results, by default the one that the description names.
+    """
     for key in REQUIRED:
         if key not in described:
             yield key, "missing", "the key"
@@ -113,8 +136,34 @@ def faults(described: Mapping[str, Any]) -> Iterator[Fault]:
             yield key, repr(described[key]), "a whole number, 1 or more"
     yield from _choice(described, "status", STATUSES)
     yield from _choice(described, "system_type", SYSTEM_TYPES)
-    if described.get("is_network"):
-        yield "is_network", repr(described["is_network"]), "no such key outside the network division"
+    yield from _network(described, division or str(described.get("division", "")).lower())
+
+
+def _network(described: Mapping[str, Any], division: str) -> Iterator[Fault]:
+    """The network division wants the flag as a text (the checker dies of a boolean) and both ends of the network."""
+    flag = described.get(IS_NETWORK)
+    if division == Division.NETWORK:
+        if not isinstance(flag, str) or flag.lower() != "true":
+            yield IS_NETWORK, repr(flag) if flag is not None else "missing", "'true' in the network division"
+        kind = described.get("system_type")
+        if kind in SYSTEM_TYPES and kind != SystemType.DATACENTER:
+            yield "system_type", repr(kind), "'datacenter': the network division has that suite alone"
+    elif flag and division != Division.OPEN:
+        yield IS_NETWORK, repr(flag), "no such key outside the network division"
+        return
+    for key in NETWORK if flag or division == Division.NETWORK else ():
+        if described.get(key) in (None, "", NOT_APPLICABLE):
+            yield (
+                key,
+                repr(described[key]) if key in described else "missing",
+                "how LoadGen's machine reaches the system",
+            )
+
+
+def keys(described: Mapping[str, Any]) -> tuple[str, ...]:
+    """All keys that a description must have: the 35, in the network division 13 more."""
+    networked = str(described.get("division", "")).lower() == Division.NETWORK
+    return (*REQUIRED, IS_NETWORK, *NETWORK) if networked else REQUIRED
 
 
 def retrained(value: Any) -> bool | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from loadgen_harness.errors import BadInput
-from submissions.system import NOT_APPLICABLE, REQUIRED, TOLD, Fault, faults
+from submissions.system import NOT_APPLICABLE, REQUIRED, TOLD, Fault, faults, keys
 
 FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 ERROR, OPEN, NOTE = "error", "still N/A", "note"
@@ -30,7 +30,7 @@ def remarks(described: Mapping[str, Any]) -> Iterator[Remark]:
     yield from ((ERROR, *fault) for fault in broken)
     known = {key for key, _, _ in broken}
     bare = str(described.get("accelerators_per_node")) == "0"
-    for key in REQUIRED:
+    for key in keys(described):
         value = described.get(key)
         if key in known or (bare and key.startswith("accelerator")):
             continue

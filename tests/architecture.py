@@ -18,9 +18,9 @@ TERMINAL = ("cli", "campaign", "demo")  # the roof that a person sees
 PROGRAMS = (
     "child", "model_files", "weights", "replica", "tax", "taxes", "plan", "attempts", "outlook", "assess",
     "road", "submitting", "verbs", "matrix", "matrices", "echo", "auditing", "subjects", "auditees",
-    "cli_audit", "power_sessions", "power_tables", "energetics", "maxq", "sweep", "repeats", "reports", "demands", "plan_text",
+    "cli_audit", "power_sessions", "energetics", "maxq", "sweep", "repeats", "reports", "demands", "plan_text",
     "planning", "preflight", "rehearsal", "rehearsals", "machine_state", "machine_ecc", "own_needs", "trials",
-    "described_system", "describing",
+    "described_system", "describing", "power_tables",
 )  # fmt: skip
 ROOF = {*TERMINAL, *PROGRAMS, "__main__"}
 GROUND = {"types", "errors", "__init__"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import json
 import os
@@ -19,7 +20,17 @@ from loadgen_harness import plan as plans
 from loadgen_harness.errors import BadInput, SuiteError
 from tests.fakes import environment, lgh
 
-VERBS = ("accuracy", "audit", "campaign", "check", "demo", "doctor", "list", "report", "run", "submit", "system", "tax")
+
+def verbs(parser: argparse.ArgumentParser, above: tuple[str, ...] = ()) -> dict[str, argparse.ArgumentParser]:
+    """Every verb with its parser, also those below a verb: "run", "audit reproduce"."""
+    found = {}
+    for action in (each for each in parser._actions if isinstance(each, argparse._SubParsersAction)):
+        for name, own in action.choices.items():
+            found |= {" ".join((*above, name)): own, **verbs(own, (*above, name))}
+    return found
+
+
+VERBS = verbs(cli.build())
 PLAN = """
 name = "two"
 round = "tiny"
@@ -69,12 +80,14 @@ def test_list() -> None:
     assert {"digits", "tiny"} <= set(found["benchmark"])
     assert {"null", "needy"} <= set(found["backend"])
     assert {"mini", "v6.1", "tiny"} <= set(found["round"])
+    assert "gpu_power" in found["knob"]
 
 
 def test_doctor_and_system(tmp_path: Path) -> None:
     done = call("doctor")
     assert done.returncode == 0, done.stderr
     assert "a_framework_that_nobody_has" in done.stdout
+    assert "LGH_TDP_W" in done.stdout and "--power-limits" in done.stdout and "--repeats" in done.stdout
     described = json.loads(call("system", "--submitter", "Me").stdout)
     assert described["submitter"] == "Me"
     assert len(described) == 35
@@ -89,13 +102,22 @@ def test_doctor_and_system(tmp_path: Path) -> None:
 def test_help() -> None:
     done = call("--help")
     assert done.returncode == 0
-    assert all(verb in done.stdout for verb in VERBS)
+    assert len(VERBS) > 15 and {"run", "check", "maxq", "audit reproduce"} <= VERBS.keys()
+    assert all(verb in done.stdout for verb in VERBS if " " not in verb)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_has_its_function(verb: str) -> None:
+    """It is looked up when the verb is called: a mistyped name would else show on that day."""
+    parser = VERBS[verb]
+    module, function = parser.get_default("module"), parser.get_default("function")
+    assert callable(getattr(importlib.import_module(f"loadgen_harness.{module}"), function))
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_of_a_verb(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        cli.build().parse_args([verb, "--help"])
+        cli.build().parse_args([*verb.split(), "--help"])
     assert not caught.value.code
     assert f"lgh {verb}" in capsys.readouterr().out
 

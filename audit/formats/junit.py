@@ -8,6 +8,8 @@ from xml.etree import ElementTree
 from audit import catalogue
 from audit.audited import WHOLE, Audited, counted
 from audit.finding import Finding, errors
+from audit.formats.text import verdicts
+from audit.result_rows import ACCEPTS
 from loadgen_harness.visible import visible
 
 
@@ -18,6 +20,8 @@ def write(audits: Sequence[Audited]) -> str:
         for result in (*audited.results, ""):
             found = [finding for finding in audited.findings if _result(finding, audited) == result]
             root.append(_suite(audited, result, found))
+        if audited.answers:
+            root.append(_official(audited))
     for key in ("tests", "failures"):
         root.set(key, str(sum(int(suite.get(key, "0")) for suite in root)))
     ElementTree.indent(root, " ")
@@ -38,6 +42,23 @@ def _suite(audited: Audited, result: str, found: Sequence[Finding]) -> ElementTr
     failures = sum(bool(errors(each)) for each in by_check.values())
     counts = {"tests": len(by_check), "failures": failures, "errors": 0, "skipped": 0}
     for key, count in counts.items():
+        suite.set(key, str(count))
+    return suite
+
+
+def _official(audited: Audited) -> ElementTree.Element:
+    """A suite with a case for each official checker that was run: one that does not accept has failed."""
+    name = visible(f"{audited.path}/official checkers")
+    suite = ElementTree.Element("testsuite", {"name": name})
+    for answer, (_, verdict, why) in zip(audited.answers, verdicts(audited)[-len(audited.answers) :], strict=True):
+        case = ElementTree.SubElement(suite, "testcase", {"name": answer.checker, "classname": name, "time": "0"})
+        if verdict != ACCEPTS:
+            ElementTree.SubElement(case, "failure", {"type": verdict, "message": visible(why)})
+        said = [visible(each.whole) for each in audited.differences if answer.checker in each.between]
+        if said:
+            ElementTree.SubElement(case, "system-out").text = "\n".join(said)
+    failures = sum(answer.verdict != ACCEPTS for answer in audited.answers)
+    for key, count in {"tests": len(audited.answers), "failures": failures, "errors": 0, "skipped": 0}.items():
         suite.set(key, str(count))
     return suite
 

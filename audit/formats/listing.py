@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from audit.audited import Answer, Audited
+from audit.disagreements import Disagreement
 from audit.finding import Finding
 from audit.result_rows import ResultRow
 from loadgen_harness import __version__
@@ -35,6 +36,7 @@ def _audited(audited: Audited) -> dict[str, Any]:
         "passed": audited.passed,
         "verdicts": {"rules": audited.rules, "official": audited.predicted},
         "official_runs": [_answer(answer) for answer in audited.answers],
+        "disagreements": [_disagreement(each) for each in audited.differences],
         "results": list(audited.results),
         "figures": [_row(row) for row in audited.rows],
         "findings": [_finding(finding, audited) for finding in audited.findings],
@@ -54,7 +56,7 @@ def _row(row: ResultRow) -> dict[str, Any]:
         "inferred_from": figures.inferred_from,
         "accuracy": [vars(each) for each in figures.accuracy],
         "power": figures.power,
-        "verdicts": {"rules": row.rules, "official": row.official},
+        "verdicts": {"rules": row.rules, "official": row.official, **row.said},
     }
 
 
@@ -64,6 +66,17 @@ def _answer(answer: Answer) -> dict[str, Any]:
         "verdict": answer.verdict,
         "results": answer.results,
         "reasons": list(answer.reasons),
+        "fault": answer.fault,
+        "log": answer.log,
+    }
+
+
+def _disagreement(found: Disagreement) -> dict[str, Any]:
+    return {
+        "between": list(found.between),
+        "verdicts": list(found.verdicts),
+        "why": found.why,
+        "places": list(found.places),
     }
 
 

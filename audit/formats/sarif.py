@@ -13,6 +13,7 @@ from urllib.parse import quote
 from audit import catalogue
 from audit.audited import ORDER, Audited
 from audit.finding import Finding, Severity
+from audit.formats.text import verdicts
 from loadgen_harness import __version__
 from loadgen_harness.visible import visible
 
@@ -38,11 +39,19 @@ def write(audits: Sequence[Audited], base: Path) -> str:
     run = {
         "tool": {"driver": driver},
         "automationDetails": {"id": "loadgen-harness/check/"},
-        "invocations": [{"executionSuccessful": True}],
+        "invocations": [{"executionSuccessful": True, **_notified(audits)}],
         "originalUriBaseIds": {ROOT: {"description": {"text": "where the audit was started, or the audited folder"}}},
         "results": [_result(finding, audited, base, index[finding.check]) for finding, audited in pairs],
     }
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
+
+
+def _notified(audits: Sequence[Audited]) -> dict[str, Any]:
+    """What official checkers said, and every disagreement with them: about the whole, so that no line has it."""
+    texts = [f"{audited.path}: {': '.join(row)}" for audited in audits for row in verdicts(audited) if audited.answers]
+    texts += [f"{audited.path}: {each.whole}" for audited in audits for each in audited.differences]
+    notes = [{"level": "note", "message": {"text": visible(text)}} for text in texts]
+    return {"toolExecutionNotifications": notes} if notes else {}
 
 
 def _rules(findings: Sequence[Finding]) -> dict[str, dict[str, Any]]:

@@ -21,7 +21,6 @@ STRONG, DIM, GOOD, BAD = "strong", "dim", "good", "bad"
 VERDICTS = {ACCEPTS: GOOD, REJECTS: BAD, "crashes": BAD}
 SHOWN_FILES = 3
 SHOWN_REASONS = 3
-CHATTER = "INFO:"  # of the official checkers
 CELL, CELL_END = 48, 20  # characters of a table's cell, and of its end where it is shortened
 LONGEST = 300  # characters of one value; the rest is in the file that the finding names
 
@@ -43,6 +42,7 @@ def lines(audits: Sequence[Audited]) -> Iterator[Line]:
             yield from _group(group)
         yield ()
         yield from _verdicts(audited)
+        yield from _differences(audited)
 
 
 def plain(audits: Sequence[Audited]) -> str:
@@ -124,8 +124,9 @@ def verdicts(audited: Audited) -> list[tuple[str, str, str]]:
     if audited.predicted:
         rows.append(("official checker", audited.predicted, f"expected of the checker of {audited.round}"))
     for answer in audited.answers:
-        reasons = [line for line in answer.reasons if not line.startswith(CHATTER)]
-        why = "; ".join((f"{answer.results} results", *reasons[:SHOWN_REASONS]))
+        told = (answer.fault,) if answer.fault else answer.errors[:SHOWN_REASONS]
+        kept = f" (log: {answer.log})" if answer.log else ""
+        why = "; ".join((f"{answer.results} results{kept}", *told))
         rows.append((f"official checker, {answer.checker}", answer.verdict, why))
     return rows
 
@@ -142,6 +143,16 @@ def _verdicts(audited: Audited) -> Iterator[Line]:
     width = max(len(name) for name, _, _ in rows)
     for name, verdict, why in rows:
         yield ((f"{name:{width}}  ", ""), (f"{verdict:8}", VERDICTS.get(verdict, "")), (f"  {_value(why)}", DIM))
+
+
+def _differences(audited: Audited) -> Iterator[Line]:
+    """Every disagreement of the verdicts, with the results that it is about."""
+    for each in audited.differences:
+        yield ((f"  {visible(each.sentence)}", ""),)
+        for place in each.places[:SHOWN_FILES] if len(each.places) > 1 else ():
+            yield ((f"      {visible(place)}", DIM),)
+        if len(each.places) > SHOWN_FILES:
+            yield ((f"      and {len(each.places) - SHOWN_FILES} more results", DIM),)
 
 
 def _short(text: str) -> str:

@@ -8,8 +8,9 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
-from loadgen_harness.errors import BadInput, SuiteError
+from loadgen_harness.errors import BadInput
 from power.meter import MeterFailed, Scope
+from power.meters._trial import refusal
 
 HOST, USER, PASSWORD = "LGH_IPMI_HOST", "LGH_IPMI_USER", "LGH_IPMI_PASSWORD"
 PROGRAM = "ipmitool"
@@ -64,11 +65,7 @@ class IpmiMeter:
     @classmethod
     def available(cls) -> str:
         """Empty where the controller tells its power, else what is missing."""
-        try:
-            cls().close()
-        except SuiteError as error:
-            return str(error)
-        return ""
+        return refusal(cls)
 
     def watts(self) -> float:
         """The node's power now."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 
-from loadgen_harness.errors import BadInput, SuiteError
+from loadgen_harness.errors import BadInput
 from power.meter import MeterFailed, Scope
+from power.meters._trial import refusal
 from power.ptd import Average, Client, address
 from power.simulator import MARK
 
@@ -55,11 +56,7 @@ class PtdMeter:
     @classmethod
     def available(cls) -> str:
         """Empty where a measurement runs, else what is missing."""
-        try:
-            cls().close()
-        except SuiteError as error:
-            return str(error)
-        return ""
+        return refusal(cls)
 
     def watts(self) -> float:
         """Mean power of the samples since the last call, or the last one's where none is new."""

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from loadgen_harness.errors import BadInput, SuiteError, UnknownName
 from power.meter import MeterFailed, Scope
 from power.meters._bmc import Access, Service, link
+from power.meters._trial import refusal
 
 CHASSIS = "/redfish/v1/Chassis"
 KWH_J = 3.6e6
@@ -75,11 +76,7 @@ class RedfishMeter:
     @classmethod
     def available(cls) -> str:
         """Empty where the controller tells its power, else what is missing."""
-        try:
-            cls().close()
-        except SuiteError as error:
-            return str(error)
-        return ""
+        return refusal(cls)
 
     def watts(self) -> float:
         """The node's power now."""

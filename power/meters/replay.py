@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from loadgen_harness.errors import BadInput, SuiteError
+from loadgen_harness.errors import BadInput
 from power.integral import merged
 from power.measurement import Measurement, recorded
 from power.meter import MeterFailed, Scope
+from power.meters._trial import refusal
 
 VARIABLE = "LGH_REPLAY"
 FASTEST_S, SLOWEST_S = 0.02, 5.0
@@ -45,11 +46,7 @@ class ReplayMeter:
     @classmethod
     def available(cls) -> str:
         """Empty where the log can be played, else what is wrong with it."""
-        try:
-            cls().close()
-        except SuiteError as error:
-            return str(error)
-        return ""
+        return refusal(cls)
 
     def watts(self) -> float:
         """What the recorded meter read so long after its first sample; raises MeterFailed after its last."""
@@ -92,6 +89,9 @@ def _readable(path: Path) -> Measurement:
     log = recorded(path)
     if log.damage:
         raise BadInput(f"{VARIABLE}: {path} {log.damage[0]}: name a sample log.")
+    for doubt in log.doubts:
+        found = f"{doubt.file} beside {path} says of {doubt.key} {doubt.found}"
+        raise BadInput(f"{VARIABLE}: {found}, wanted {doubt.wanted}: restore it, or name another log.")
     if len(np.unique(log.times_s)) < 2 or not (np.isfinite(log.times_s).all() and np.isfinite(log.watts).all()):
         raise BadInput(f"{VARIABLE}: {path} holds no two readable samples: name a longer log.")
     return log

@@ -19,6 +19,7 @@ from audit.audited import SEVERAL, Answer, Audited, grouped, headline
 from audit.finding import Finding, Severity
 from audit.formats import text
 from audit.result_rows import ACCEPTS, REJECTS, Figures, Quality
+from submissions import audit_page
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07 ]]> </failure> <script> & \u202egnp.exe \ud800 \x00 \u2028 [bold]x[/bold]"
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u202e\ud800-\udfff]")
@@ -72,13 +73,20 @@ class TestText:
             assert said in block
 
     def test_the_two_verdicts_stand_side_by_side(self) -> None:
-        lines = text.plain([BAD]).splitlines()[-3:]
+        said = text.plain([BAD]).splitlines()
+        lines = said[(first := next(n for n, line in enumerate(said) if line.startswith("rules"))) : first + 3]
         assert [re.split(r" {2,}", line)[:2] for line in lines] == [
             ["rules", "rejects"],
             ["official checker", "accepts"],
             ["official checker, new", "rejects"],
         ]
         assert "3 errors, 1 warning" in lines[0] and "2 results; ERROR: seeds differ" in lines[2]
+
+    def test_a_checker_that_came_to_no_verdict_says_why_and_where_its_log_is(self) -> None:
+        ended = audited(answers=(Answer("new", "crashes", fault="it ended: KeyError: 'x'", log="a/new.log"),))
+        said = text.plain([ended])
+        assert "0 results (log: a/new.log); it ended: KeyError: 'x'" in said
+        assert "the tree: the rules accept, the new official checker crashes." in said
 
     def test_equal_findings_are_folded_with_a_count(self) -> None:
         many = audited(*(finding(file=f"closed/Acme/r/{n}.txt") for n in range(41)))
@@ -239,7 +247,7 @@ class TestJunit:
     def test_a_case_for_each_check_and_result(self) -> None:
         root = ElementTree.fromstring(formats.write("junit", [BAD], Path("/base")))
         suites = {suite.get("name"): suite for suite in root}
-        assert list(suites) == ["tree/closed/Acme/r", "tree/closed/Acme/s", "tree/the tree"]
+        assert list(suites) == ["tree/closed/Acme/r", "tree/closed/Acme/s", "tree/the tree", "tree/official checkers"]
         wanted = [name for name, asked in catalogue.CHECKS.items() if asked.scope in ("run", "result")]
         assert [case.get("name") for case in suites["tree/closed/Acme/s"]] == wanted
         failed = [
@@ -248,8 +256,13 @@ class TestJunit:
             for case in suite
             if case.find("failure") is not None
         ]
-        assert failed == [("tree/closed/Acme/r", "seeds"), ("tree/closed/Acme/s", "seeds"), ("tree/the tree", "files")]
-        assert root.get("failures") == "3"
+        assert failed == [
+            ("tree/closed/Acme/r", "seeds"),
+            ("tree/closed/Acme/s", "seeds"),
+            ("tree/the tree", "files"),
+            ("tree/official checkers", "new"),
+        ]
+        assert root.get("failures") == "4"
         assert int(root.get("tests", "0")) == sum(len(suite) for suite in root)
 
     def test_a_failure_tells_everything(self) -> None:
@@ -279,7 +292,54 @@ class TestJunit:
         counted = sum(
             isinstance(each, junitparser.Failure) for suite in suites for case in suite for each in case.result
         )
-        assert counted == suites.failures == 3
+        assert counted == suites.failures == 4
+
+
+class TestDisagreements:
+    """The rules accept result s, the new checker rejects it, and so on: a sentence for each in every form."""
+
+    SENTENCE = "the rules accept, the new official checker rejects. No finding of ours is a fault"
+    HIT = audited(
+        finding(severity=Severity.NOTE),
+        answers=(
+            Answer(
+                "new",
+                REJECTS,
+                1,
+                ("ERROR: NoResults s",),
+                {"closed/Acme/r": ACCEPTS, "closed/Acme/s": REJECTS},
+                {"closed/Acme/s": (f"ERROR: closed/Acme/s {HOSTILE}",)},
+            ),
+        ),
+    )
+
+    def test_the_table_has_a_column_for_each_checker_that_was_run(self) -> None:
+        rows = [re.split(r" {2,}", line.strip()) for line in text.plain([self.HIT]).splitlines()[3:6]]
+        assert rows[0][-2:] == ["official checker", "official, new"]
+        assert [row[-1] for row in rows[1:]] == [ACCEPTS, REJECTS]
+
+    @pytest.mark.parametrize("form", ["text", "json", "sarif", "junit"])
+    def test_every_form_has_the_sentence(self, form: str) -> None:
+        said = formats.write(form, [self.HIT], Path("/b"))
+        part = self.SENTENCE if form != "json" else "No finding of ours is a fault"
+        assert part in said and "closed/Acme/s" in said
+        assert not CONTROL.search(said)
+
+    def test_the_page_has_it_too(self) -> None:
+        said = audit_page.write([self.HIT])
+        assert self.SENTENCE in said and "Where the verdicts disagree" in said and not CONTROL.search(said)
+        assert "Where the verdicts disagree" not in audit_page.write([GOOD])
+
+    def test_programs_read_its_parts(self) -> None:
+        (whole,) = json.loads(formats.write("json", [self.HIT], Path("/b")))["audited"]
+        assert [(each["between"], each["verdicts"], each["places"]) for each in whole["disagreements"]] == [
+            (["rules", "new"], ["accepts", "rejects"], ["closed/Acme/s"]),
+            (["expected", "new"], ["accepts", "rejects"], ["closed/Acme/s"]),
+        ]
+        assert [row["verdicts"]["new"] for row in whole["figures"]] == [ACCEPTS, REJECTS]
+
+    def test_where_nobody_was_asked_nothing_is_said(self) -> None:
+        assert "disagree" not in text.plain([audited(finding())]) and not audited(finding()).differences
 
 
 def test_hostile_text_reaches_no_terminal() -> None:

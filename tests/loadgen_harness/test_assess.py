@@ -31,7 +31,7 @@ def cells(folder: Path, about: dict[str, Any], **log: Any) -> tuple[str, ...]:
 
 @pytest.mark.parametrize(
     ("estimated", "wanted"),
-    [(True, ("estimated", "20–60", "0.20–0.60", "0.050–0.15")), (False, ("meter", "40.0", "0.400", "0.100"))],
+    [(True, ("estimated", "20–60", "0.20–0.60", "0.050–0.150")), (False, ("meter", "40.0", "0.400", "0.100"))],
 )
 def test_energy_per_sample_and_token(estimated: bool, wanted: tuple[str, ...], tmp_path: Path) -> None:
     """An estimate shows its interval alone."""

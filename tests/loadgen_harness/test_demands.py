@@ -14,6 +14,7 @@ from loadgen_harness import cli, demands, expectations, plan, plan_text, plannin
 from loadgen_harness.demands import Wish
 from loadgen_harness.errors import BadInput, UnknownName
 from loadgen_harness.types import Scenario
+from tests.audit import official
 
 RESNET_KINDS = ["performance", "accuracy", "TEST01", "TEST04"]
 
@@ -175,3 +176,100 @@ def test_the_verb(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "one after another" in shown
     assert "power ranging" in shown
+
+
+# What rules and checker demand in v6.1: (required, one of) in datacenter and in edge; then the compliance tests.
+TEXTS = {"Server", "Interactive"}
+SINGLE, MULTI, OFFLINE = "SingleStream", "MultiStream", "Offline"
+STREAMS = {SINGLE, MULTI, OFFLINE}
+DEMANDED: dict[str, tuple[tuple[set[str], set[str]] | None, tuple[set[str], set[str]] | None, set[str]]] = {
+    "resnet50": (None, (STREAMS, set()), {"TEST01", "TEST04"}),
+    "bert-99": (None, ({SINGLE, OFFLINE}, set()), {"TEST01"}),
+    "bert-99.9": (None, ({SINGLE, OFFLINE}, set()), {"TEST01"}),
+    "3d-unet-99": (({OFFLINE}, set()), ({SINGLE, OFFLINE}, set()), {"TEST01"}),
+    "3d-unet-99.9": (({OFFLINE}, set()), ({SINGLE, OFFLINE}, set()), {"TEST01"}),
+    "llama3.1-8b": (({OFFLINE}, TEXTS), None, {"TEST06"}),
+    "llama3.1-8b-edge": (None, ({SINGLE, OFFLINE}, set()), set()),
+    "llama2-70b-99.9": (({OFFLINE}, TEXTS), None, {"TEST06"}),
+    "stable-diffusion-xl": (None, ({SINGLE, OFFLINE}, set()), {"TEST01", "TEST04"}),
+    "rgat": (({OFFLINE}, set()), None, {"TEST01"}),
+    "deepseek-r1": (({OFFLINE}, TEXTS), None, {"TEST06"}),
+    "whisper": (({OFFLINE}, set()), ({OFFLINE}, set()), {"TEST01"}),
+    "gpt-oss-120b": (({OFFLINE}, TEXTS), None, {"TEST07", "TEST09"}),
+    "wan-2.2-t2v-a14b": (({SINGLE, OFFLINE}, set()), None, {"TEST04"}),
+    "qwen3-vl-235b-a22b": (({OFFLINE}, TEXTS), None, set()),
+    "qwen3.6-27b": (None, ({SINGLE}, set()), set()),
+    "dlrm-v3": (({"Server", OFFLINE}, set()), None, {"TEST08"}),
+    "yolo-95": (None, (STREAMS, set()), {"TEST01"}),
+    "yolo-99": (None, (STREAMS, set()), {"TEST01"}),
+    "e2e-rag-qna": (({OFFLINE}, set()), None, {"TEST09"}),
+    "e2e-rag-db": (({OFFLINE}, set()), None, set()),
+}
+BOTH_BESIDES = {"resnet50": {"Server"}, "stable-diffusion-xl": {"Server"}}  # of datacenter,edge
+
+
+def demanded(name: str, division: str, suite: str, *, power: bool = False) -> set[str]:
+    """Scenario/kind of every run of a plan."""
+    found = demands.demands(replace(wish(name, division, suite), power=power))
+    assert len({(each.scenario, each.kind) for each in found}) == len(found)
+    return {f"{each.scenario}/{each.kind}" for each in found}
+
+
+def wanted(scenarios: set[str], kinds: set[str]) -> set[str]:
+    return {f"{scenario}/{kind}" for scenario in scenarios for kind in kinds}
+
+
+def test_the_table_has_every_benchmark_of_the_round() -> None:
+    own = rounds.load(rounds.OWN).benchmarks
+    assert {*DEMANDED} == {*rounds.load("v6.1").benchmarks} - {*own}
+
+
+@pytest.mark.parametrize("name", DEMANDED)
+def test_every_benchmark_of_v6_1_has_the_runs_that_the_rules_demand(name: str) -> None:
+    datacenter, edge, tests = DEMANDED[name]
+    for suite, asked in (("datacenter", datacenter), ("edge", edge)):
+        if asked is None:
+            with pytest.raises(BadInput, match="is not in the"):
+                demanded(name, "closed", suite)
+            continue
+        required, either = asked
+        scenarios = required | ({"Server"} if either else set())
+        assert demanded(name, "closed", suite) == wanted(scenarios, {"performance", "accuracy", *tests})
+        sessions = {"power ranging", "power testing", "accuracy", *tests}
+        assert demanded(name, "closed", suite, power=True) == wanted(scenarios, sessions)
+        assert demanded(name, "open", suite) == wanted(required, {"performance", "accuracy"})
+        if suite == "datacenter":
+            assert demanded(name, "network", suite) == demanded(name, "closed", suite)
+    parts = [each for each in (datacenter, edge) if each]
+    both = {scenario for required, _ in parts for scenario in required} | BOTH_BESIDES.get(name, set())
+    both |= {"Server"} if any(either for _, either in parts) else set()
+    assert demanded(name, "closed", "datacenter,edge") == wanted(both, {"performance", "accuracy", *tests})
+
+
+def test_the_checkers_constants_demand_the_same() -> None:
+    source = official.of(rounds.load("v6.1"))
+    config, aliases = source.model_config, rounds.load("v6.1").aliases
+    listed = {key.removeprefix("models_"): names for key, names in config.items() if key.startswith("models_")}
+    for name, (datacenter, edge, tests) in DEMANDED.items():
+        checker = aliases.get(name, name)
+        assert {test for test, names in listed.items() if checker in names} == tests, name
+        for suite, asked in (("datacenter", datacenter), ("edge", edge)):
+            required = config[f"required-scenarios-{suite}"].get(checker)
+            optional = config[f"optional-scenarios-{suite}"].get(checker, [])
+            assert (required is None) == (asked is None), (name, suite)
+            assert asked is None or ({*required}, {*optional}) == asked, (name, suite)
+        both = config["required-scenarios-datacenter-edge"].get(checker)
+        besides = BOTH_BESIDES.get(name, set())
+        halves = {s for each in (datacenter, edge) if each for s in each[0]}
+        assert both is None or {*both} == halves | besides, name
+
+
+@pytest.mark.parametrize("name", DEMANDED)
+def test_a_size_that_is_unknown_has_a_reason(name: str) -> None:
+    need = needs.of(name)
+    assert need.source and need.data
+    for value, word in (
+        (need.data_gb, "data set"), (need.model_gb, "model"), (need.disk_gb, "disk"), (need.memory_gb, "memory"),
+        (need.accelerator_gb, "accelerator"),
+    ):  # fmt: skip
+        assert value is not None or word in need.unknown, word

@@ -13,7 +13,7 @@ import pytest
 
 from loadgen_harness import cli, describing, system_files, system_survey
 from loadgen_harness.errors import BadInput
-from submissions.system import REQUIRED, faults
+from submissions.system import IS_NETWORK, NETWORK, REQUIRED, faults
 from tests.fakes import environment, lgh
 
 SEEN = {
@@ -68,6 +68,19 @@ def test_keeps_what_a_person_edited_and_refreshes_the_rest(tmp_path: Path, machi
     assert (described["host_memory_capacity"], described["my_own"]) == ("16 GiB", "kept")
     assert described["framework"] == "toy 1"  # not seen today, seen before
     assert described["host_networking"] == "N/A" and described["submitter"] == "Acme"
+
+
+def test_a_system_of_the_network_division_has_its_keys_and_loses_the_flag_with_it(tmp_path: Path) -> None:
+    output = tmp_path / "a.json"
+    ends = [word for key in NETWORK for word in ("--set", f"{key}=100GbE")]
+    assert call("--output", output, "--division", "network", "--type", "datacenter", *ends) == 0
+    described = written(output)
+    assert described[IS_NETWORK] == "true" and tuple(described) == (*REQUIRED, IS_NETWORK, *NETWORK)
+    assert not list(faults(described)) and call("--check", output) == 0
+    edit(output, network_protocol="N/A")
+    assert call("--check", output) == 1
+    assert call("--output", output, "--division", "closed", "--update") == 0
+    assert IS_NETWORK not in written(output) and not list(faults(written(output)))
 
 
 def test_nothing_changes_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

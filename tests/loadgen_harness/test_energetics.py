@@ -122,6 +122,12 @@ def test_an_estimate_is_named_everywhere(tmp_path: Path, capsys: pytest.CaptureF
     call("energy", str(folder))
     text = capsys.readouterr().out
     assert "Energy: estimated, meter estimate" in text and "100.0" not in text
+    call("energy", str(folder), "--format", "json", "--grid-g-per-kwh", "100")
+    found = data(capsys)
+    run, mean = found["runs"][0], found["means"]["per_sample_j"]
+    assert found["estimated"] and run["joules"] is None and run["joules_low"] < 100 < run["joules_high"]
+    assert mean["amount"]["value"] is None and mean["amount"]["low"] < 1 < mean["amount"]["high"]
+    assert [each["value"] for each in found["derived"]] == [None] * len(found["derived"]) != []
     with pytest.raises(SuiteError, match="an estimate never has stars"):
         call("energy", str(folder), "--set", str(tmp_path))
 
@@ -178,3 +184,17 @@ def test_a_label(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "runs: 2" in (output / "model-card.md").read_text()
     with pytest.raises(SuiteError, match="exists"):
         call("label", str(runs), "--output", str(output), "--no-png")
+
+
+def test_what_else_ran_stands_beside_the_joules(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Other processes' watts are in the second run's joules; those beside the first are within the allowance."""
+    for name, cores in (("run-01", 0.3), ("run-02", 2.4)):
+        path = runs / name / "run.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "load": {"other_cores": cores, "cores": 4}}))
+    call("energy", str(runs))
+    said = " ".join(capsys.readouterr().err.split())
+    assert "run-02: 2.40 of 4 processors (60%) were busy with something else" in said and "run-01:" not in said
+    call("energy", str(runs), "--format", "markdown")
+    assert "run-02: 2.40 of 4 processors" in capsys.readouterr().out
+    call("energy", str(runs), "--format", "json")
+    assert [each["other_cores"] for each in data(capsys)["runs"]] == [0.3, 2.4]

@@ -170,7 +170,11 @@ def test_what_cannot_be_swept_is_said(machine: Machine, tmp_path: Path, monkeypa
     shown = maxq(*SHORT, *output, "--dry-run", "--repeats", "2")
     assert shown.returncode == 0
     assert "350 W" in shown.stdout  # the GPUs' limit comes first
-    assert "nothing was changed" in shown.stdout
+    assert "measured by device; nothing was changed" in shown.stdout
+    unmeasured = maxq(*SHORT, *output, "--dry-run", "--meters", "estimate")
+    assert (unmeasured.returncode, "350 W" in unmeasured.stdout) == (0, True)
+    assert "measured by" not in unmeasured.stdout and "nothing was changed" in unmeasured.stdout
+    assert "would be refused here: meter estimate does not measure" in " ".join(unmeasured.stderr.split())
     monkeypatch.delenv("LGH_FAKE_NVML")
     monkeypatch.setenv("LGH_SYSFS", str(tmp_path))
     assert "nothing that maxq could set" in refused(*SHORT, *output)

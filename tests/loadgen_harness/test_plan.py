@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loadgen_harness import plan
-from loadgen_harness.errors import UnknownName
+from loadgen_harness.errors import BadInput, UnknownName
 
 PLAN = """
 round = "mini"
@@ -49,3 +49,17 @@ def test_a_test_without_figures_is_refused(tmp_path: Path, tests: str, message: 
 def test_the_shipped_plan_runs_every_test_of_tokens(tmp_path: Path) -> None:
     jobs = plan.jobs(plan.read(Path("token-tests")), tmp_path)
     assert [job.key.rpartition("/")[2] for job in jobs] == ["performance", "accuracy", "TEST06", "TEST07", "TEST09"]
+
+
+@pytest.mark.parametrize("division", ["closed", "open"])
+def test_a_plan_may_repeat_its_performance_runs(tmp_path: Path, division: str) -> None:
+    found = keys(tmp_path, "repeats = 3", division)
+    assert found[:3] == [f"smollm2/SingleStream/performance{number}" for number in ("", "-02", "-03")]
+    jobs = plan.jobs(plan.read(tmp_path / "plan.toml"), tmp_path)
+    assert {job.test for job in jobs[:3]} == {""} and len({job.spec.output for job in jobs}) == len(jobs)
+
+
+@pytest.mark.parametrize("repeats", ["0", "1000", "true", "1.5", '"2"'])
+def test_repetitions_that_are_no_number_are_refused(tmp_path: Path, repeats: str) -> None:
+    with pytest.raises(BadInput, match="plan key repeats cannot be"):
+        keys(tmp_path, f"repeats = {repeats}")

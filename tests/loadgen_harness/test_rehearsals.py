@@ -10,49 +10,23 @@ from pathlib import Path
 import pytest
 
 from audit.finding import Finding, Severity
-from loadgen_harness import plan, rehearsals
+from loadgen_harness import rehearsals
 from loadgen_harness.child import bridge_missing
-from loadgen_harness.plan import Job
 from loadgen_harness.types import Scenario
-
-PLAN = """
-round = "{round}"
-division = "{division}"
-[submission]
-submitter = "Me"
-system_name = "box"
-system_type = "{suite}"
-[[benchmark]]
-name = "{name}"
-backend = "null"
-scenarios = ["{scenario}"]
-overrides = {{ {overrides} }}
-"""
-USUAL = {"round": "v6.1", "division": "closed", "suite": "edge", "name": "resnet50", "overrides": ""}
-
-
-def written(folder: Path, scenario: str = "SingleStream", **more: str) -> Path:
-    """A plan of one benchmark in one scenario."""
-    file = folder / "plan.toml"
-    file.write_text(PLAN.format(**{**USUAL, "scenario": scenario, **more}), encoding="utf-8")
-    return file
-
-
-def jobs(folder: Path, scenario: str = "SingleStream", *, kind: str = "", **more: str) -> list[Job]:
-    """The jobs of such a plan, all or those of one kind."""
-    found = plan.jobs(plan.read(written(folder, scenario, **more)), folder / "out")
-    return [job for job in found if job.key.endswith(kind)]
+from tests.loadgen_harness.plans import jobs
 
 
 def keys(found: Iterable[Finding]) -> set[tuple[str, str]]:
     return {(each.check, each.key) for each in found}
 
 
-@pytest.mark.parametrize(
-    ("scenario", "kind"), [("SingleStream", ""), ("MultiStream", "TEST01"), ("Offline", "accuracy")]
-)
+@pytest.mark.parametrize(("scenario", "kind"), [("MultiStream", "TEST04"), ("Offline", "accuracy")])
 def test_runs_of_an_official_scenario_are_the_rounds(tmp_path: Path, scenario: str, kind: str) -> None:
-    assert list(rehearsals.check(jobs(tmp_path, scenario, kind=kind))) == []
+    assert rehearsals.rehearsed(jobs(tmp_path, scenario, kind=kind)[0]) == []
+
+
+def test_a_plan_is_checked_run_by_run_with_its_model(tmp_path: Path) -> None:
+    assert list(rehearsals.check(jobs(tmp_path, kind="performance"))) == []
 
 
 @pytest.mark.usefixtures("plugin")
@@ -61,26 +35,26 @@ def test_token_latencies_are_rehearsed_with_tokens(tmp_path: Path, driver: str, 
     job = jobs(tmp_path, scenario, kind="performance", name="tiny_stream", round="tiny")[0]
     if driver == "native" and bridge_missing():
         pytest.skip("the native bridge is not built here")
-    assert list(rehearsals.check([replace(job, spec=replace(job.spec, driver=driver))])) == []
+    assert rehearsals.rehearsed(replace(job, spec=replace(job.spec, driver=driver))) == []
 
 
 def test_settings_that_the_round_does_not_allow(tmp_path: Path) -> None:
-    short = jobs(tmp_path, kind="performance", division="open", overrides="min_duration = 20000")
-    found = list(rehearsals.check(short))
-    assert keys(found) == {("duration-setting", "effective_min_duration_ms")}
-    assert (found[0].found, found[0].wanted) == ("20000", ">= 600000")
-    assert found[0].file == "resnet50/SingleStream/performance"
-    assert found[0].clause
-    assert found[0].fix
-    few = jobs(tmp_path, kind="performance", division="open", overrides="performance_sample_count_override = 64")
-    assert keys(rehearsals.check(few)) == {("performance-sample-count", "effective_performance_sample_count")}
+    short = "min_duration = 20000, performance_sample_count_override = 64"
+    found = rehearsals.rehearsed(jobs(tmp_path, kind="performance", division="open", overrides=short)[0])
+    assert keys(found) == {
+        ("duration-setting", "effective_min_duration_ms"),
+        ("performance-sample-count", "effective_performance_sample_count"),
+    }
+    duration = next(each for each in found if each.check == "duration-setting")
+    assert (duration.found, duration.wanted) == ("20000", ">= 600000")
+    assert duration.file == "resnet50/SingleStream/performance"
+    assert duration.clause and duration.fix
 
 
-def test_seeds_and_compliance_settings_are_compared(tmp_path: Path) -> None:
-    job = jobs(tmp_path, kind="TEST04")[0]
+def test_seeds_are_compared_and_nothing_else_is_found(tmp_path: Path) -> None:
+    job = jobs(tmp_path, kind="TEST01")[0]
     reseeded = replace(job, spec=replace(job.spec, seed=7))
-    assert {check for check, _ in keys(rehearsals.check([reseeded]))} == {"seeds"}
-    assert list(rehearsals.check([job])) == []
+    assert {check for check, _ in keys(rehearsals.rehearsed(reseeded))} == {"seeds"}
 
 
 def test_what_the_division_refuses_is_said(tmp_path: Path) -> None:
@@ -105,13 +79,14 @@ def test_a_model_name_that_loadgen_does_not_know(tmp_path: Path) -> None:
 def test_a_run_that_cannot_begin_is_a_finding(tmp_path: Path) -> None:
     job = jobs(tmp_path, kind="performance")[0]
     broken = replace(job, spec=replace(job.spec, data_dir=tmp_path))
-    found = list(rehearsals.check([broken]))
+    found = rehearsals.rehearsed(broken)
     assert keys(found) == {("rehearsal", "run")}
     assert "real ImageNet images" in found[0].found
 
 
 def test_no_room_for_a_rehearsal_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    monkeypatch.setattr(rehearsals, "SEEN", {})
     found = list(rehearsals.check(jobs(tmp_path, kind="performance")))
     assert keys(found) == {("rehearsal", "run"), ("model-name", "model name")}
     assert "temporary files" in found[0].found

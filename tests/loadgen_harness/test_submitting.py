@@ -77,8 +77,7 @@ def test_another_round_and_no_output_are_refused(shared: Path, tmp_path: Path) -
 
 def test_a_system_description_that_is_none_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "system.json"
-    assert submitting.described_in(None) is None
     for content in ("{", json.dumps([])):
         file.write_text(content)
-        with pytest.raises(BadInput, match="no system description"):
-            submitting.described_in(file)
+        with pytest.raises(BadInput, match="lgh system"):
+            submit("demo", "--campaign", tmp_path, "--system", file)

@@ -32,8 +32,9 @@ def test_an_estimate_is_shown_as_one(tmp_path: Path) -> None:
     folder = write_power(write_log(tmp_path, end=END), without_count(steady(21.0)))
     energy = summarize(Run(folder))
     assert energy is not None
-    assert energy.text() == "≈ 42 J (estimated, 21\u201363 J)"
-    assert energy.per_text() == "estimated 0.21\u20130.63 J per sample"
+    assert energy.text() == "estimated: 21\u201363 J"
+    assert energy.per_text() == "estimated: 0.21\u20130.63 J per sample"
+    assert energy.idle_text().startswith("idle estimated 10\u201332 W over ")
     assert energy.joules == pytest.approx(42)
     assert energy.mean_w == pytest.approx(21)
     assert energy.per_sample_j == pytest.approx(0.42)
@@ -98,7 +99,7 @@ def test_tokens_come_from_the_record_or_from_loadgens_rate(tmp_path: Path) -> No
         ([s._replace(joules=0.0) if i == 20 else s for i, s in enumerate(steady())], "joules"),
         ([s._replace(joules=None) if i == 20 else s for i, s in enumerate(steady())], "joules"),
         ([s._replace(utc_s=s.utc_s + 0.3) if i > 20 else s for i, s in enumerate(steady())], "utc_s"),
-        ([], "utc_s"),
+        ([], "samples"),
     ],
 )
 def test_bad_samples_give_a_fault_and_never_a_number(tmp_path: Path, samples: list[Sample], key: str) -> None:

@@ -51,6 +51,35 @@ def test_a_fine_sensor_that_repeats_itself_is_stuck(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("lines", "key", "said", "remedy"),
+    [
+        (0, "samples", "no sample at all", "what kept the meter silent"),
+        (1, "samples", "no sample at all", "what kept the meter silent"),  # the heading alone
+        (3, "utc_s", "the log ends 0.90 s before power_begin", "power/sampler.log"),
+        (20, "utc_s", "the log ends 1.20 s before power_end", "power/sampler.log"),
+    ],
+)
+def test_a_log_that_is_nearly_empty_is_told_of_once(
+    lines: int, key: str, said: str, remedy: str, tmp_path: Path
+) -> None:
+    run = measured(tmp_path, plain(20.0))
+    path = run.file("power/meter.csv")
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:lines]))
+    [fault] = findings(run)
+    assert fault.key == key and said in fault.found and remedy in fault.fix
+    assert summarize(run) is None
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e300"])
+def test_stamps_that_are_no_times_are_a_fault_like_any_other(text: str, tmp_path: Path) -> None:
+    run = measured(tmp_path, plain(20.0))
+    path = run.file("power/meter.csv")
+    path.write_text("".join(f"{number},{text if number % 2 else BEGIN + 1},20.0,\n" for number in range(9)))
+    assert "utc_s" in {fault.key for fault in findings(run)}
+    assert summarize(run) is None
+
+
+@pytest.mark.parametrize(
     ("watts", "about", "stop"),
     [
         (21.0, NODE, 6.0),  # an idle board and a sensor of 1 W

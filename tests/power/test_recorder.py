@@ -67,7 +67,7 @@ def test_a_recorded_run_has_an_estimate_and_idle_power(tmp_path: Path) -> None:
     assert energy.samples >= 6
     assert energy.idle_w is not None
     assert 0.2 <= energy.idle_s <= 1.5
-    assert energy.text().startswith("≈ ")
+    assert energy.text().startswith("estimated: ")
 
 
 def test_a_block_that_raises_ends_the_sampler(tmp_path: Path) -> None:

@@ -102,3 +102,12 @@ def test_a_query_that_holds_all_samples_has_no_figure(tmp_path: Path) -> None:
     assert found.mean(quantity("per_query_j")) is None and found.mean(quantity("wh_per_1000_queries")) is None
     mean = found.mean(quantity("wh_per_1000_samples"))
     assert mean is not None and mean.amount.value == pytest.approx(1000 / 3600, rel=1e-3)
+
+
+def test_the_same_meter_over_other_parts_is_refused(tmp_path: Path) -> None:
+    """One board and two: no mean over the two."""
+    one, two = (measured.run(tmp_path / name, {"nvml": 50.0}, spec=SPEC) for name in ("one", "two"))
+    about = two.path / "power" / "meters.json"
+    about.write_text(about.read_text().replace('["gpu/0"]', '["gpu/0", "gpu/1"]'))
+    with pytest.raises(BadInput, match=r"parts is \('gpu/0', 'gpu/1'\) instead of \('gpu/0',\)"):
+        gather([one, two])

@@ -16,6 +16,7 @@ from power.log import Sample, write_spl
 from power.meter import MeterFailed, load
 from power.meters.replay import ReplayMeter
 from power.recorder import record
+from tests.power import measured
 from tests.power.folders import METER, stamp, steady, write_log, write_power
 
 ABOUT = {**METER, "estimated": False, "uncertainty": 0.05, "counting": True, "parts": ["cpu/0"], "resolution": 1e-6}
@@ -54,8 +55,8 @@ def test_every_output_says_that_it_is_a_replay(log: Path, tmp_path: Path) -> Non
     energy = summarize(run)
     assert energy is not None
     assert energy.mean_w == pytest.approx(20, rel=0.01)
-    assert energy.text().startswith("≈ 16 J (estimated, replay of a recorded log, ")
-    assert energy.per_text().startswith("estimated, replay of a recorded log 0.")
+    assert energy.text().startswith("estimated, replay of a recorded log: 15.")
+    assert energy.per_text().startswith("estimated, replay of a recorded log: 0.")
     assert total(run) is None
     about = json.loads((folder / "power" / "meters.json").read_text())["meters"]["replay"]
     assert about["estimated"] is True
@@ -92,6 +93,26 @@ def test_what_cannot_be_played_is_one_sentence(tmp_path: Path, monkeypatch: pyte
         assert wanted in ReplayMeter.available()
     monkeypatch.setenv("LGH_REPLAY", str(tmp_path / "none.csv"))
     assert "cannot be read" in ReplayMeter.available()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("uncertainty", 7, "nvml: uncertainty 7, an invalid description, wanted a number from 0 to 1"),
+        ("interval_s", -1, "nvml: interval_s -1, an invalid description"),
+        ("estimated", "no", "nvml: estimated 'no', an invalid description"),
+    ],
+)
+def test_a_log_whose_description_cannot_be_is_not_played(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, value: object, wanted: str
+) -> None:
+    folder = measured.run(tmp_path / "run", {"nvml": 50.0}).path / "power"
+    monkeypatch.setenv("LGH_REPLAY", str(folder / "nvml.csv"))
+    assert ReplayMeter.available() == ""
+    about = json.loads((folder / "meters.json").read_text())
+    about["meters"]["nvml"][key] = value
+    (folder / "meters.json").write_text(json.dumps(about))
+    assert wanted in ReplayMeter.available()
 
 
 def test_auto_never_takes_a_replay(log: Path) -> None:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,28 @@ def test_a_ptdaemon_that_does_not_start_is_said_so(tmp_path: Path, ntp: str) -> 
     with pytest.raises(BadInput, match="did not start"):
         session.run(plan, lambda *_: None)
     assert left_over() == [] and list(tmp_path.iterdir()) == []
+
+
+def test_no_time_server_is_one_sentence(tmp_path: Path) -> None:
+    """Before the official server is started, which would end with a stack."""
+    plan = planned(tmp_path / "session", "127.0.0.9", RUN, "/nowhere/ptd")
+    with pytest.raises(BadInput, match=r"^no NTP server answers at 127\.0\.0\.9 \(.*\): name one with --ntp\.$"):
+        session.run(plan, lambda *_: None)
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_checkout
+@pytest.mark.slow
+def test_a_time_server_that_leaves_is_one_sentence_too(
+    tmp_path: Path, ntp: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answered us, then answers the official client no more."""
+    monkeypatch.setattr(clock, "ntp_offset_s", lambda _: 0.0)
+    with program() as ptd:
+        plan = replace(planned(tmp_path / "session", ntp, RUN, str(ptd)), ntp="127.0.0.9")
+        with pytest.raises(RunFailed, match=r"broke off: the clocks .* NTP server 127\.0\.0\.9 must answer"):
+            session.run(plan, lambda *_: None)
+    assert left_over() == []
 
 
 def test_clocks_that_differ_are_found_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from audit import official_old as official_old_table
 from audit.finding import Finding, errors
 from audit.official import row_of, verdicts
 from loadgen_harness import rounds
@@ -28,6 +29,7 @@ from tests.submissions.mutations import Change, copied, put
 WORDS = {"would accept": "accepts", "would reject": "rejects", "would crash": "crashes"}
 NEWEST = "v6.1"
 OTHERS = ("v6.0", "v5.1")
+COLUMNS = 10  # of a row of the golden tree's table, the empty ones before and after it included
 ROOT = Path(__file__).resolve().parents[2]
 BESIDE = ("user.conf", "README.md", "measurements.json")
 LOGS = ("mlperf_log_detail.txt", "mlperf_log_summary.txt")
@@ -77,6 +79,19 @@ def compared(golden: Path, checkout: Path, name: str) -> Row:
 def predicted(findings: Sequence[Finding]) -> str:
     """The word for the whole tree that the table foretells."""
     return WORDS[verdicts(findings).official]
+
+
+def predicted_old(findings: Sequence[Finding]) -> str:
+    """The same for the old checker."""
+    words = {row.word for each in findings if (row := official_old_table.row_of(each))}
+    return "crashes" if "crashes" in words else "rejects" if "rejects" in words else "accepts"
+
+
+def documented_old() -> dict[str, str]:
+    """What the old checker did about each change of the golden tree, as the committed table says."""
+    lines = (ROOT / "docs" / "checker-differences.md").read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.split("|")] for line in lines if line.startswith("| ")]
+    return {row[1]: row[5] for row in rows if len(row) == COLUMNS}
 
 
 def as_round(tree: Path, target: Path, round_: str) -> Path:
@@ -154,13 +169,22 @@ def _line(row: Row, checkers: tuple[str, ...]) -> str:
 
 def _why(row: Row) -> str:
     """The clause of the rules and the checker's own reason, where the two verdicts differ; a crash is no verdict."""
+    old = _why_old(row)
     if row.rejected == (row.did[NEWEST] == "rejects"):
-        return ""
+        return old
     gravest = next(iter(errors(row.findings)), next(iter(row.findings), None))
     if gravest is None:
         return "no rule forbids it"
     table = row_of(gravest)
-    return f"{gravest.check}: {gravest.clause}. The checker: {table.why if table else 'not known'}".replace("|", "/")
+    said = f"{gravest.check}: {gravest.clause}. The checker: {table.why if table else 'not known'}".replace("|", "/")
+    return f"{said}. {old}" if old else said
+
+
+def _why_old(row: Row) -> str:
+    """The old checker's own reason, where it does otherwise than the new one."""
+    rows = [found for each in row.findings if (found := official_old_table.row_of(each))]
+    fitting = [each for each in rows if each.word == row.did["old"] and each in official_old_table.DIFFERENT]
+    return f"The old: {fitting[0].why}" if fitting and row.did["old"] != row.did[NEWEST] else ""
 
 
 def by_hand(checkout: Path, name: str) -> Row:

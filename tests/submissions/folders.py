@@ -134,11 +134,10 @@ def _power(folder: Path, watts: float, length_s: float) -> None:
     (folder / "meters.json").write_text(json.dumps({"idle_s": 0.0, "meters": {"estimate": meter}}))
     log = SampleLog(folder / "estimate.csv")
     random = np.random.default_rng(3)
-    for n, moment in enumerate(np.arange(-0.5, length_s + 0.5, 0.1)):
+    for moment in np.arange(-0.5, length_s + 0.5, 0.1):
         busy = 0 <= moment <= length_s
-        log.write(
-            Sample(n, BEGAN.timestamp() + float(moment), watts * (1 if busy else 0.3) + float(random.normal(0, 0.6)))
-        )
+        watt = watts * (1 if busy else 0.3) + float(random.normal(0, 0.6))
+        log.write(Sample(round((100 + moment) * 1e9), BEGAN.timestamp() + float(moment), watt))
     log.close()
 
 

@@ -27,6 +27,20 @@ source = "{home}/src/resnet50/README.md"
 """
 
 
+def opened(shared: Path, folder: Path) -> Path:
+    """The same for the open golden tree: Offline alone, as a model of one's own, without compliance tests."""
+    home = shared / "golden-v6.1" / "open" / "Acme"
+    for part in ("performance", "accuracy"):
+        golden(shared, folder / "runs" / "Offline" / part, "Offline", part)
+    labels = shared / "golden-v6.1-full-accuracy" / "val_map.txt"
+    place = home / "results" / "toybox_1x_cpu" / "my-toy-net" / "Offline"
+    result = RESULT.format(scenario="Offline", labels=labels, place=place, home=home)
+    text = HEAD.format(division="open", home=home) + result.replace("src/resnet50", "src/my-toy-net")
+    manifest = folder / "manifest.toml"
+    manifest.write_text(f'{text}name = "my-toy-net"\n', encoding="utf-8")
+    return manifest
+
+
 def closed(shared: Path, folder: Path, scenarios: tuple[str, ...] = SCENARIOS, more: str = "") -> Path:
     """A folder with the runs of the closed golden tree and its manifest, which this returns; `more` is added on top."""
     home = shared / "golden-v6.1" / "closed" / "Acme"

@@ -18,6 +18,7 @@ from loadgen_harness.types import Score
 from submissions import comparison, comparison_report
 from submissions.comparison import Comparison, Way, benjamini_hochberg, compare, sign_flip_p
 from tests.audit import folders
+from tests.power import measured
 
 VALUES = st.lists(st.integers(-50, 50), min_size=1, max_size=7)
 
@@ -116,6 +117,48 @@ def test_files(found: Comparison, tmp_path: Path) -> None:
     assert record["ways"][0]["label"] == "c int8"
     assert record["ways"][0]["figures"]["rate"]["n"] == 10
     assert not list(tmp_path.glob("*.partial"))
+
+
+def metered(tmp_path: Path, meters: list[dict[str, float]]) -> Comparison:
+    """Ways a, b, … of three rounds each, with the meters that saw so many watts."""
+    ways = [
+        Way(label, {number: measured.run(tmp_path / label / str(number), each) for number in range(3)})
+        for label, each in zip("abc", meters, strict=False)
+    ]
+    return compare(ways, "a")
+
+
+def test_joules_of_the_same_parts_are_compared(tmp_path: Path) -> None:
+    both = metered(tmp_path, [{"nvml": 40.0, "rapl": 10.0}, {"rapl": 10.0, "nvml": 30.0}])
+    assert both.refused == ()
+    assert both.figures["b"]["energy"].median == pytest.approx(0.8, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("meters", "sentence"),
+    [
+        ([{"nvml": 40.0}, {"ipmi": 90.0}], "a of gpu/0 (nvml) and b of wall (ipmi)"),
+        ([{"nvml": 40.0, "rapl": 9.0}, {}, {"nvml": 30.0}], "a of gpu/0, cpu/0 (nvml + rapl) and c of gpu/0 (nvml)"),
+    ],
+)
+def test_joules_of_other_parts_are_not(tmp_path: Path, meters: list[dict[str, float]], sentence: str) -> None:
+    apart = metered(tmp_path, meters)
+    assert [sentence in line for line in apart.refused] == [True]
+    assert not any("energy" in table for table in apart.figures.values())
+    comparison_report.write(apart, {"title": "t"}, tmp_path)
+    for name in ("matrix.md", "matrix.html", "matrix.json"):
+        text = (tmp_path / name).read_text()
+        assert "Energy is not compared" in text and "J/sample" not in text
+
+
+def test_a_round_with_another_meter_spoils_its_own_way_too(tmp_path: Path) -> None:
+    rounds = {0: measured.run(tmp_path / "0", {"nvml": 40.0}), 1: measured.run(tmp_path / "1", {"ipmi": 40.0})}
+    assert "a of gpu/0 (nvml) and a of wall (ipmi)" in compare([Way("a", rounds)], "a").refused[0]
+
+
+def test_an_estimate_is_compared_with_nothing(tmp_path: Path) -> None:
+    mixed = metered(tmp_path, [{"nvml": 40.0}, {"estimate": 30.0}])
+    assert mixed.refused == () and "energy" not in mixed.figures["b"]
 
 
 def test_bars_without_rows_are_no_picture() -> None:

@@ -69,7 +69,7 @@ def test_refuses_before_it_writes(entry: Entry, tmp_path: Path) -> None:
         ([], trees.meta(), "at least one result"),
         ([entry, entry], trees.meta(), "two entries"),
         ([custom], trees.meta(), "open division"),
-        ([entry], trees.meta(Division.NETWORK), "query dispatch library"),
+        ([entry], trees.meta(Division.NETWORK), "Query Dispatch Library"),
         ([entry], replace(trees.meta(), submitter="A Company"), "folder name"),
         ([entry], replace(trees.meta(), system={}), "lacks"),
         ([entry], replace(trees.meta(), measurements={"retraining": ""}), "retraining"),

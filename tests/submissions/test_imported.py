@@ -14,6 +14,7 @@ from loadgen_harness.errors import BadInput, SuiteError
 from submissions import imported, layout
 from submissions.build import Places, build
 from submissions.check import check
+from submissions.system import IS_NETWORK, NETWORK
 from tests.submissions import manifests
 from tests.submissions.folders import golden
 
@@ -43,6 +44,16 @@ def test_the_golden_tree_comes_back_byte_for_byte(shared: Path, tmp_path: Path) 
     assert sealed == {f"{RESULT}/{name}": content for name, content in whole.items() if name != "val_map.txt"}
     faults = [each for each in check(tmp_path / "tree", found.round, {}) if each.severity is not Severity.NOTE]
     assert not faults
+
+
+def test_the_open_golden_tree_comes_back_too(shared: Path, tmp_path: Path) -> None:
+    found = imported.read(manifests.opened(shared, tmp_path / "in"))
+    assert build(found.entries, found.meta, Places(tmp_path / "tree", tmp_path / "sealed"))
+    ours, theirs = files(tmp_path / "tree" / "open"), files(shared / "golden-v6.1" / "open")
+    assert ours.keys() == theirs.keys() and len(theirs) == 13
+    assert {name for name in ours if ours[name] != theirs[name]} == {"Acme/model_mapping.json"}
+    assert json.loads(ours["Acme/model_mapping.json"]) == json.loads(theirs["Acme/model_mapping.json"])
+    assert not [each for each in check(tmp_path / "tree", found.round, {}) if each.severity is not Severity.NOTE]
 
 
 def test_a_power_session_is_placed_as_it_is(shared: Path, tmp_path: Path) -> None:
@@ -76,6 +87,30 @@ def test_a_power_session_is_placed_as_it_is(shared: Path, tmp_path: Path) -> Non
     assert (place / "user.conf").read_text() == "*.Offline.target_qps = 45\n"
     wrong = {each.found for each in check(tmp_path / "tree", found.round, {}) if each.check == "structure"}
     assert not wrong
+
+
+def test_runs_of_a_query_dispatch_library_go_under_network_and_others_are_refused(shared: Path, tmp_path: Path) -> None:
+    manifest = manifests.closed(shared, tmp_path / "in", ("Offline",))
+    manifest.write_text(manifest.read_text().replace('division = "closed"', 'division = "network"'))
+    places = Places(tmp_path / "tree", tmp_path / "sealed")
+    found = imported.read(manifest)
+    with pytest.raises(BadInput, match="run against 'PySUT', and the network division wants a Query Dispatch Library"):
+        build(found.entries, found.meta, places)
+    for log in (tmp_path / "in").rglob("mlperf_log_*.txt"):
+        log.write_text(log.read_text().replace("PySUT", "Acme Network SUT"))
+    found = imported.read(manifest)
+    with pytest.raises(BadInput, match="lacks network_type"):
+        build(found.entries, found.meta, places)
+    described = json.loads((shared / "golden-v6.1" / "closed" / "Acme" / "systems" / "toybox_1x_cpu.json").read_text())
+    more = {"division": "network", "system_type": "datacenter", IS_NETWORK: "true", **dict.fromkeys(NETWORK, "1")}
+    (tmp_path / "in" / "system.json").write_text(json.dumps({**described, **more}))
+    text = re.sub(r"(?m)^system = .*$", 'system = "system.json"', manifest.read_text())
+    manifest.write_text(text)
+    found = imported.read(manifest)
+    assert not places.tree.exists() and build(found.entries, found.meta, places)
+    assert [path.name for path in places.tree.iterdir()] == ["network"]
+    wrong = {(each.check, each.key) for each in check(places.tree, found.round, {}) if each.severity is Severity.ERROR}
+    assert wrong == {("suite", "system_type")}, "resnet50 is no benchmark of the datacenter"
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,8 @@ def made(root: Path, *names: str) -> Path:
         (("mlperf_log_accuracy.json",), Kind.LOGS),
         (("config.yaml", "performance/result_summary.json"), Kind.ENDPOINTS),
         (("accuracy/accuracy_results.json",), Kind.ENDPOINTS),
+        (("power/client.json", "run_1/spl.txt"), Kind.SESSION),
+        (("performance/power/server.json", "performance/run_1/spl.txt", "runs/testing/run.json"), Kind.SESSION),
     ],
 )
 def test_kinds(tmp_path: Path, names: tuple[str, ...], kind: Kind) -> None:
