@@ -37,7 +37,7 @@ class Answer:
     log: str = ""
 
     def on(self, result: str) -> str:
-        """Its word on one result: its own, else on the nearest folder above it, else that it came to none."""
+        """Its word on one result, else on a folder above it, else that it came to none."""
         above = (result.rsplit("/", up)[0] for up in range(result.count("/") + 1))
         return next(
             (self.by_result[each] for each in above if each in self.by_result), self.verdict if self.fault else ""
@@ -106,9 +106,14 @@ def _places(audited: Audited) -> Iterator[Place]:
     outside = {place: found for place, found in lying.items() if place not in audited.results}
     for row in audited.rows:
         words = {RULES: Word(row.rules), EXPECTED: Word(row.official)}
-        words |= {each.checker: Word(each.on(row.result), each.lines_on(row.result)) for each in audited.answers}
         around = [each for place, found in outside.items() if _holds(place, row.result) for each in found]
-        yield Place(row.result, words, tuple(lying.get(row.result, ())), tuple(around))
+        for each in audited.answers:
+            above = each.above(row.result)
+            words[each.checker] = Word(each.on(row.result), each.lines_on(row.result), above=above)
+            if above and row.result not in each.by_result:  # whatever lies beneath may be what rejects this one too
+                around += [one for place, found in lying.items() if _holds(above, place) for one in found]
+        own = tuple(lying.get(row.result, ()))
+        yield Place(row.result, words, own, tuple(dict.fromkeys(one for one in around if one not in own)))
     words = {RULES: Word(audited.rules), EXPECTED: Word(audited.predicted)}
     words |= {each.checker: Word(each.verdict, each.errors, each.fault) for each in audited.answers}
     yield Place(WHOLE, words, audited.findings, tuple(each for found in outside.values() for each in found))

@@ -26,11 +26,15 @@ ROWS: dict[str, RowOf] = {EXPECTED: official.row_of, NEW: official.row_of, OLD: 
 
 @dataclass(frozen=True)
 class Word:
-    """A verdict as it stands in the table; `lines` are a checker's own about this place, `fault` why it has none."""
+    """A verdict as it stands in the table; `lines` are a checker's own about this place, `fault` why it has none.
+
+    `above` is what the checker rejects as a whole and this place is a part of.
+    """
 
     verdict: str
     lines: tuple[str, ...] = ()
     fault: str = ""
+    above: str = ""
 
 
 @dataclass(frozen=True)
@@ -151,6 +155,8 @@ def _untold(place: Place, pair: Pair) -> str:
         word = place.words[party].verdict
         severe = [each for each in (*place.own, *place.around) if _of(each, party) == word != ACCEPTS]
         if severe:
+            if (above := place.words[other].above) and place.words[other].verdict == ACCEPTS:
+                return f"{_capital(_faults(severe))}: {NAMES[other]} rejects {above} for it, and counts this result."
             return _otherwise(severe, party, other, outside=severe[0] in place.around)
     lines = [each for name in pair for each in place.words[name].lines if place.words[name].verdict == REJECTS]
     said = f"its own lines: {' | '.join(lines[:MOST])}" if lines else "it names no reason for this place"

@@ -7,8 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from audit.case import Claim
 from audit.evidence import CrossCheck, Evidence
 from audit.finding import Finding, Severity
+from loadgen_harness.run import Run
+from loadgen_harness.types import Benchmark, Round, TestMode
 
 MOST_BYTES = 1_000_000
 CONF_LINE = re.compile(r"\s*([\w*+-]{1,80})\.(\*|\w{1,20})\.(\w{1,60})\s*=\s*(-?\d{1,18}(?:\.\d{1,18})?)\s*(?:#.*)?")
@@ -90,6 +93,24 @@ def user_conf(evidence: Evidence) -> Iterator[Finding]:
             fix="Submit the user.conf of this run, or repeat the run with the one submitted.",
             line=number,
         )
+
+
+def user_conf_of(run: Run, benchmark: Benchmark, round_: Round) -> Iterator[Finding]:
+    """The same of one run of ours that stands alone: the user.conf in its folder."""
+    path, claim = run.file("user.conf"), Claim.of(run)
+    if claim.scenario is None or run.mode == TestMode.ACCURACY:
+        return
+    yield from user_conf(
+        Evidence(
+            benchmark=benchmark,
+            scenario=claim.scenario,
+            round=round_,
+            division=claim.division,
+            root=run.path,
+            performance=run,
+            files={path.name: path} if path.is_file() else {},
+        )
+    )
 
 
 def _conf(path: Path, models: set[str], scenario: str) -> dict[str, tuple[int, str]]:

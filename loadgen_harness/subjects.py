@@ -11,7 +11,7 @@ from audit import accuracy, alone, official, power_check
 from audit.audited import Answer, Audited
 from audit.finding import Finding, Severity
 from audit.result_rows import WORDS, Figures, qualities
-from audit.stated import user_conf
+from audit.stated import user_conf_of
 from loadgen_harness import assess, console, registry, rounds, verbs
 from loadgen_harness.errors import BadInput, SuiteError
 from loadgen_harness.run import Run
@@ -144,7 +144,7 @@ def _run(path: Path, asked: Asked) -> Audited:
     run = Run(path)
     try:
         name = asked.round or str(run.spec["round"])
-        registry.load(registry.BENCHMARKS, str(run.spec["benchmark"]))
+        benchmark: Benchmark = registry.load(registry.BENCHMARKS, str(run.spec["benchmark"]))
         round_ = rounds.load(name)
     except (KeyError, SuiteError) as reason:
         if asked.round:
@@ -153,14 +153,13 @@ def _run(path: Path, asked: Asked) -> Audited:
         fault = f"names no {reason.args[0]}" if isinstance(reason, KeyError) else str(reason)
         return replace(audited, findings=(_unusable(fault), *audited.findings))
     place = f"{run.spec['benchmark']}/{assess.run_scenario(run)}"
-    evidence = assess.evidence_of(run, None, {})
     return Audited(
         path=path,
         kind=Kind.RUN.value,
         round=round_.name,
         round_from="as asked" if asked.round else "run.json says so",
-        findings=(*assess.findings_of(run, round_=round_), *user_conf(replace(evidence, root=path))),
-        figures={place: _stated(run, registry.load(registry.BENCHMARKS, str(run.spec["benchmark"])), round_)},
+        findings=(*assess.findings_of(run, round_=round_), *user_conf_of(run, benchmark, round_)),
+        figures={place: _stated(run, benchmark, round_)},
         results=(place,),
         place=lambda file: place,
     )

@@ -38,10 +38,11 @@ class Grain:
     curve: int = 140
     slices: int = 48
     digits: int = 1  # of a pixel
+    gap: float = svg.GAP
 
 
 FINE = Grain()
-COARSE = Grain(dots=70, columns=50, curve=40, slices=24, digits=0)  # for pages of hundreds of results
+COARSE = Grain(dots=70, columns=50, curve=40, slices=24, digits=0, gap=0.28)  # for pages of hundreds of results
 
 
 def distribution(latencies_ns: np.ndarray, limit_ns: float = 0.0, *, name: str = "latency", grain: Grain = FINE) -> str:
@@ -53,7 +54,7 @@ def distribution(latencies_ns: np.ndarray, limit_ns: float = 0.0, *, name: str =
     scale, unit = time_unit(float(np.median(ordered)))
     high = max(ordered[-1], limit_ns if limit_ns < 4 * ordered[-1] else 0.0)
     x = svg.fitting(f"{name} ({unit})", max(ordered[0], 1.0) / scale, high / scale, tick)
-    frame = svg.Frame(x, _tail_axis(count), digits=grain.digits)
+    frame = svg.Frame(x, _tail_axis(count), digits=grain.digits, gap=grain.gap)
     shares = 1 - 10 ** -np.linspace(0, _tail(1 - 1 / (count + 1)), min(grain.curve, count))
     ranks = np.minimum((shares * count).astype(int), count - 1)
     curve = frame.path(zip(ordered[ranks] / scale, shares, strict=True), "l1")
@@ -71,7 +72,9 @@ def timeline(seconds: np.ndarray, latencies_ns: np.ndarray, limit_ns: float = 0.
     top = max(values.max(), limit_ns / scale if limit_ns < 4 * latencies_ns.max() else 0.0)
     low = float(values.min()) if values.min() > 0 and top / values.min() > 10**svg.DECADES_FOR_LOG else 0.0
     y = svg.fitting(f"latency ({unit})", low, float(top), tick)
-    frame = svg.Frame(svg.exact("time since start (s)", 0.0, float(seconds.max()), tick), y, digits=grain.digits)
+    frame = svg.Frame(
+        svg.exact("time since start (s)", 0.0, float(seconds.max()), tick), y, digits=grain.digits, gap=grain.gap
+    )
     body, said = _over_time(frame, seconds, values, grain)
     warm, warmed = _warm_up(frame, seconds, latencies_ns)
     far, marked = _outliers(frame, seconds, values)
@@ -87,7 +90,9 @@ def queue(seconds: np.ndarray, depths: np.ndarray, *, grain: Grain = FINE) -> st
         return ""
     highest = float(depths.max())
     x = svg.exact("time since start (s)", 0.0, float(seconds.max()), tick)
-    frame = svg.Frame(x, svg.linear("samples waiting", 0.0, max(highest, 1.0), tick), digits=grain.digits)
+    frame = svg.Frame(
+        x, svg.linear("samples waiting", 0.0, max(highest, 1.0), tick), digits=grain.digits, gap=grain.gap
+    )
     body, said = _over_time(frame, seconds, depths.astype(float), grain)
     mean = number(float(np.mean(depths)), 3)
     said = f"{said}. At most {number(highest)} samples wait, {mean} on average, as one arrives."
@@ -102,7 +107,7 @@ def throughput(seconds: np.ndarray, *, grain: Grain = FINE) -> str:
     counts, edges = np.histogram(seconds, bins=bins, range=(0.0, float(seconds.max())))
     rates = counts / np.diff(edges)
     x = svg.exact("time since start (s)", 0.0, float(seconds.max()), tick)
-    frame = svg.Frame(x, svg.linear("samples/s", 0.0, float(rates.max()), tick), digits=grain.digits)
+    frame = svg.Frame(x, svg.linear("samples/s", 0.0, float(rates.max()), tick), digits=grain.digits, gap=grain.gap)
     steps = [point for n, rate in enumerate(rates) for point in ((edges[n], rate), (edges[n + 1], rate))]
     said = f"Between {number(float(rates.min()), 3)} and {number(float(rates.max()), 3)} samples/s in {bins} slices."
     return svg.picture("Throughput over time", said, frame.grid() + frame.path(steps, "l1"))
@@ -141,7 +146,9 @@ def batches(seconds: np.ndarray, sizes: np.ndarray, *, grain: Grain = FINE) -> s
     middle = ((np.arange(slots) + 0.5) * highest / slots)[used]
     means = samples[used] / formed[used]
     x = svg.exact("time since start (s)", 0.0, highest, tick)
-    frame = svg.Frame(x, svg.linear("samples in a batch", 0.0, float(high.max()), tick), digits=grain.digits)
+    frame = svg.Frame(
+        x, svg.linear("samples in a batch", 0.0, float(high.max()), tick), digits=grain.digits, gap=grain.gap
+    )
     body = frame.bars(zip(middle, low[used], high[used], strict=True), "b1")
     body += frame.path(zip(middle, means, strict=True), "l1")
     mean = number(len(sizes) / float(np.sum(1 / sizes)), 3)
@@ -158,6 +165,7 @@ def power(curve: Sequence[tuple[float, float]], *, grain: Grain = FINE) -> str:
         svg.exact("time since start (s)", min(0.0, float(seconds.min())), float(seconds.max()), tick),
         svg.linear("power (W)", 0.0, float(watts.max()), tick),
         digits=grain.digits,
+        gap=grain.gap,
     )
     mean = float(np.sum((watts[1:] + watts[:-1]) / 2 * np.diff(seconds)) / ((seconds[-1] - seconds[0]) or 1.0))
     if len(seconds) > grain.dots:

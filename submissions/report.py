@@ -8,7 +8,7 @@ import html
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from submissions.record import RunResult
 
 EMPHASIS = re.compile(r"\*?\b(estimated)\b\*?")
 ENDINGS = (".html", ".md", ".json", ".csv")
+Pairs = tuple[tuple[str, str], ...]
 MANY = 24  # results; on a page of more of them each is closed at first and drawn coarsely
 
 
@@ -68,15 +69,25 @@ def _content(runs: Sequence[Run], results: Sequence[RunResult], around: Surround
     many = len(results) > MANY
     grain = COARSE if many else FINE
     rows = _apart([facts.row(result, around, name=names[result.run.path], grain=grain) for result in results])
-    common = _common(rows) if many else {}
+    common: dict[str, Pairs] = {}
     if many:
-        rows = [replace(row, settings=_own(row, common[row.scenario])) for row in rows]
+        settings = _common([(row.scenario, row.settings) for row in rows])
+        digests = _common([(row.benchmark, row.digests) for row in rows])
+        rows = [
+            replace(
+                row,
+                settings=_own(row.settings, settings[row.scenario]),
+                digests=_own(row.digests, digests[row.benchmark]),
+            )
+            for row in rows
+        ]
+        common = {**settings, **{f"{name}: digests (SHA-256)": pairs for name, pairs in digests.items()}}
     return {
         "rows": rows,
         "data": [report_data.result(result, names[result.run.path]) for result in results],
         "many": many,
         "named": len({(row.benchmark, row.scenario) for row in rows}) < len(rows),
-        "common": [(scenario, pairs) for scenario, pairs in common.items() if pairs],
+        "common": [(group, pairs) for group, pairs in common.items() if pairs],
         "groups": _groups(rows),
         "columns": facts.COLUMNS,
         "energy_columns": energy_facts.COLUMNS,
@@ -130,18 +141,18 @@ def _apart(rows: Sequence[facts.Row]) -> list[facts.Row]:
     return found
 
 
-def _common(rows: Sequence[facts.Row]) -> dict[str, tuple[tuple[str, str], ...]]:
-    """Per scenario the settings that all its results share."""
-    found: dict[str, dict[tuple[str, str], None]] = {}
-    for row in rows:
-        own = dict.fromkeys(row.settings)
-        found[row.scenario] = {each: None for each in found.get(row.scenario, own) if each in own}
-    return {scenario: tuple(pairs) for scenario, pairs in found.items()}
+def _common(told: Iterable[tuple[str, Pairs]]) -> dict[str, Pairs]:
+    """Per group the pairs that all its results share; `told` holds a group and its pairs for each result."""
+    found: dict[str, Pairs] = {}
+    for group, pairs in told:
+        own = set(pairs)
+        found[group] = tuple(pair for pair in found.get(group, pairs) if pair in own)
+    return found
 
 
-def _own(row: facts.Row, common: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+def _own(pairs: Pairs, common: Pairs) -> Pairs:
     shared = set(common)
-    return tuple(pair for pair in row.settings if pair not in shared)
+    return tuple(pair for pair in pairs if pair not in shared)
 
 
 def _groups(rows: Sequence[facts.Row]) -> list[tuple[str, list[facts.Row]]]:

@@ -15,6 +15,7 @@ WIDTH, HEIGHT = 440, 220
 LEFT, RIGHT, TOP, BOTTOM = 52, 16, 28, 40
 NAME_LINE = 12  # where the name of the upright axis stands
 DECADES_FOR_LOG = 1.3
+GAP = 0.085  # of an axis, the least between labels
 Point = tuple[float, float]
 
 
@@ -73,6 +74,7 @@ class Frame:
     y: Axis
     height: int = HEIGHT
     digits: int = 1  # of a pixel
+    gap: float = GAP
 
     def at(self, x: float, y: float) -> Point:
         """The pixel of a pair of values."""
@@ -112,11 +114,11 @@ class Frame:
         """Grid lines, tick labels and the names of both axes."""
         bottom, right = self.height - BOTTOM, WIDTH - RIGHT
         lines, beside, below = Pen(self.digits), [], []
-        for value, label in self.y.ticks:
+        for value, label in _spaced(self.y, self.gap) if self.gap > GAP else self.y.ticks:
             y = self.at(self.x.low, value)[1]
             lines.to("m", (LEFT, y)).to("h", (right, y))
             beside.append(f'<text y="{px(y)}">{escape(label)}</text>')
-        for value, label in _spaced(self.x):
+        for value, label in _spaced(self.x, self.gap):
             x = self.at(value, self.y.low)[0]
             lines.to("m", (x, bottom)).to("v", (x, bottom + 4))
             below.append(f'<text x="{px(x)}">{escape(label)}</text>')
@@ -135,6 +137,7 @@ class Pen:
     def to(self, command: str, point: Point) -> Pen:
         """Move ("m"), draw ("l"), or draw along one axis ("h", "v") to a point."""
         place = (round(point[0] * self._unit), round(point[1] * self._unit))
+        place = {"h": (place[0], self._at[1]), "v": (self._at[0], place[1])}.get(command, place)
         steps = [(after - before) / self._unit for before, after in zip(self._at, place, strict=True)]
         self._at = place
         figures = [_short(step) for step in {"h": steps[:1], "v": steps[1:]}.get(command, steps)]
@@ -160,7 +163,7 @@ def boxes(corners: Iterable[tuple[Point, Point]], kind: str) -> str:
     """Filled boxes of one colour, each of (left, top) and (width, height), as one element."""
     pen = Pen()
     for (x, y), (width, height) in corners:
-        pen.to("m", (x, y)).to("h", (x + width, y)).to("v", (x, y + height)).to("h", (x, y)).to("v", (x, y))
+        pen.to("m", (x, y)).to("h", (x + width, y)).to("v", (x + width, y + height)).to("h", (x, y + height))
     return pen.path(kind)
 
 
@@ -193,7 +196,7 @@ def captioned(drawing: str) -> str:
 def text(x: float, y: float, content: str, anchor: str = "", kind: str = "") -> str:
     """A piece of text; `anchor` is "", "middle" or "end"."""
     attributes = (f' class="{kind}"' if kind else "") + (f' text-anchor="{anchor}"' if anchor else "")
-    return f'<text x="{px(x)}" y="{px(y)}"{attributes}>{escape(content)}</text>'
+    return f'<text x="{px(x)}" y="{px(y)}"{attributes}>{escape(content)}</text>' if content else ""
 
 
 def rectangle(x: float, y: float, size: Point, kind: str) -> str:
@@ -206,7 +209,7 @@ def px(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 
-def _spaced(axis: Axis, gap: float = 0.085) -> list[tuple[float, str]]:
+def _spaced(axis: Axis, gap: float) -> list[tuple[float, str]]:
     """Ticks far enough from each other for their labels."""
     kept: list[tuple[float, str]] = []
     for value, label in axis.ticks:
