@@ -147,7 +147,7 @@ setup(
         "all": sorted({line for name, lines in EXTRAS.items() if name not in ALONE for line in lines}),
     },
     entry_points={
-        "console_scripts": ["loadgen-harness = loadgen_harness.cli:entry", "lgh = loadgen_harness.cli:entry"],
+        "console_scripts": ["loadgen-harness = loadgen_harness.__main__:main", "lgh = loadgen_harness.__main__:main"],
     },
     zip_safe=False,
 )

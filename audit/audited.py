@@ -38,10 +38,12 @@ class Answer:
 
     def on(self, result: str) -> str:
         """Its word on one result, else on a folder above it, else that it came to none."""
-        above = (result.rsplit("/", up)[0] for up in range(result.count("/") + 1))
-        return next(
-            (self.by_result[each] for each in above if each in self.by_result), self.verdict if self.fault else ""
-        )
+        return self.by_result.get(result) or (REJECTS if self.above(result) else self.verdict if self.fault else "")
+
+    def above(self, result: str) -> str:
+        """The nearest folder above a result that it rejects as a whole; "" for none."""
+        folders = (result.rsplit("/", up)[0] for up in range(1, result.count("/") + 1))
+        return next((each for each in folders if self.by_result.get(each) == REJECTS), "")
 
     def lines_on(self, result: str) -> tuple[str, ...]:
         """Its error lines about one result."""
@@ -109,9 +111,11 @@ def _places(audited: Audited) -> Iterator[Place]:
         around = [each for place, found in outside.items() if _holds(place, row.result) for each in found]
         for each in audited.answers:
             above = each.above(row.result)
-            words[each.checker] = Word(each.on(row.result), each.lines_on(row.result), above=above)
-            if above and row.result not in each.by_result:  # whatever lies beneath may be what rejects this one too
-                around += [one for place, found in lying.items() if _holds(above, place) for one in found]
+            whole = WHOLE if each.verdict == REJECTS else ""
+            words[each.checker] = Word(each.on(row.result), each.lines_on(row.result), above=above or whole)
+            if above and row.result not in each.by_result:  # a fault of the tree beneath rejects this one with it
+                beneath = (one for place, found in lying.items() if _holds(above, place) for one in found)
+                around += [one for one in beneath if catalogue.asked(one.check).scope == catalogue.TREE]
         own = tuple(lying.get(row.result, ()))
         yield Place(row.result, words, own, tuple(dict.fromkeys(one for one in around if one not in own)))
     words = {RULES: Word(audited.rules), EXPECTED: Word(audited.predicted)}

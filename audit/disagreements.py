@@ -28,7 +28,7 @@ ROWS: dict[str, RowOf] = {EXPECTED: official.row_of, NEW: official.row_of, OLD: 
 class Word:
     """A verdict as it stands in the table; `lines` are a checker's own about this place, `fault` why it has none.
 
-    `above` is what the checker rejects as a whole and this place is a part of.
+    `above` is what the checker rejects as a whole and a result is a part of.
     """
 
     verdict: str
@@ -139,14 +139,24 @@ def _crash(place: Place, party: str) -> str:
 
 
 def _told(found: Sequence[Finding], pair: Pair) -> str:
-    """Why, where a finding tells: the clause of the rules, and what a checker looks at."""
-    finding = found[0]
-    reasons = [f"{NAMES[name]}: {row.why}" for name in pair if name != RULES and (row := ROWS[name](finding))]
-    said = f"{_faults(found)}: {'; '.join(reasons)}"
-    if pair[0] == RULES:
-        stricter = finding.severity is Severity.ERROR
-        said = f"Ours is {'stricter' if stricter else 'laxer'}: {said}; the rules: {finding.clause}"
-    return f"{_capital(said)}."
+    """Why, where findings tell: the clause of the rules, and what a checker looks at."""
+    by_reason: dict[str, list[Finding]] = {}
+    for finding in found:
+        by_reason.setdefault(_reason(finding, pair), []).append(finding)
+    said = [f"{_faults(each)}: {reason}" for reason, each in by_reason.items()]
+    more = f"; and for {len(said) - MOST} more reasons" if len(said) > MOST else ""
+    ours = "" if pair[0] != RULES else _kind(found[0])
+    return f"{_capital(ours + '; also '.join(said[:MOST]))}{more}."
+
+
+def _kind(finding: Finding) -> str:
+    return f"ours is {'stricter' if finding.severity is Severity.ERROR else 'laxer'}: "
+
+
+def _reason(finding: Finding, parties: Iterable[str]) -> str:
+    """What each party goes by: a checker's own words, the clause of the rules."""
+    checkers = [f"{NAMES[name]}: {row.why}" for name in parties if name != RULES and (row := ROWS[name](finding))]
+    return "; ".join([*checkers, *([f"the rules: {finding.clause}"] if RULES in parties else [])])
 
 
 def _untold(place: Place, pair: Pair) -> str:
@@ -155,7 +165,8 @@ def _untold(place: Place, pair: Pair) -> str:
         word = place.words[party].verdict
         severe = [each for each in (*place.own, *place.around) if _of(each, party) == word != ACCEPTS]
         if severe:
-            if (above := place.words[other].above) and place.words[other].verdict == ACCEPTS:
+            above, verdict = place.words[other].above, place.words[other].verdict
+            if above and verdict == ACCEPTS and _of(severe[0], other) == REJECTS:
                 return f"{_capital(_faults(severe))}: {NAMES[other]} rejects {above} for it, and counts this result."
             return _otherwise(severe, party, other, outside=severe[0] in place.around)
     lines = [each for name in pair for each in place.words[name].lines if place.words[name].verdict == REJECTS]
@@ -165,12 +176,12 @@ def _untold(place: Place, pair: Pair) -> str:
 
 def _otherwise(found: Sequence[Finding], party: str, other: str, *, outside: bool) -> str:
     """`found` moves one party, and the other does not follow."""
-    row = None if party == RULES else ROWS[party](found[0])
-    reason = f"the rules: {found[0].clause}" if party == RULES else f"{NAMES[party]}: {row.why if row else ''}"
+    reason = _reason(found[0], (party,))
+    alike = [each for each in found if _reason(each, (party,)) == reason]
     if outside and other in (RULES, EXPECTED):
-        return f"A fault outside of the result, on which alone that verdict is: {_faults(found)}; {reason}."
+        return f"A fault outside of the result, on which alone that verdict is: {_faults(alike)}; {reason}."
     late = NAMES[NEW if EXPECTED in (party, other) else other]
-    return f"{_capital(_faults(found))}: {reason}; {late} does otherwise here than the one of {COMMIT} that was read."
+    return f"{_capital(_faults(alike))}: {reason}; {late} does otherwise here than the one of {COMMIT} that was read."
 
 
 def _faults(found: Sequence[Finding]) -> str:

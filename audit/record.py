@@ -39,7 +39,7 @@ def settings(case: Case) -> Iterator[Finding]:
         key = LOGGED.get(name, f"requested_{name}")
         logged = case.log.get(key, False if name == "use_token_latencies" else None)
         if logged is not None and f".{name}" not in changed and not _same(value, logged):
-            yield _finding(f"settings.{name}", value, f"{logged}, as {key} in {DETAIL}")
+            yield _untrue(f"settings.{name}", value, f"{logged}, as {key} in {DETAIL}")
 
 
 def _same(value: Any, logged: Any) -> bool:
@@ -56,7 +56,7 @@ def times(case: Case) -> Iterator[Finding]:
         return
     if not begun - SLACK_S <= window[0] <= window[1] <= begun + wall_s + SLACK_S:
         first, last = (datetime.fromtimestamp(each, UTC).isoformat(timespec="seconds") for each in window)
-        yield _finding("started, wall_s", f"{started} and {wall_s:g} s", f"LoadGen's {first} to {last} inside them")
+        yield _untrue("started, wall_s", f"{started} and {wall_s:g} s", f"LoadGen's {first} to {last} inside them")
 
 
 def _utc_s(text: Any) -> float | None:
@@ -78,7 +78,7 @@ def left_out(case: Case) -> Iterator[Finding]:
         return
     total = round((counts[0] or 0) * (counts[1] or 0))
     if said != total - len(table):
-        yield _finding("samples_left_out", said, f"{total - len(table)}: LoadGen counted {total}, {len(table)} rows")
+        yield _untrue("samples_left_out", said, f"{total - len(table)}: LoadGen counted {total}, {len(table)} rows")
 
 
 def digests(case: Case) -> Iterator[Finding]:
@@ -90,10 +90,10 @@ def digests(case: Case) -> Iterator[Finding]:
     power = sorted(path.relative_to(case.run.path).as_posix() for path in case.run.path.glob("power/*.csv"))
     for name in (*KEPT, *power):
         if name not in known and case.run.file(name).is_file():
-            yield _finding(f"digests.{name}", "missing", "the SHA-256 of every file that the run wrote")
+            yield _untrue(f"digests.{name}", "missing", "the SHA-256 of every file that the run wrote")
 
 
-def _finding(key: str, found: object, wanted: str) -> Finding:
+def _untrue(key: str, found: object, wanted: str) -> Finding:
     return Finding("record", Severity.ERROR, FILE, key, str(found), wanted, f"this suite: {OWN}", FIX)
 
 

@@ -22,8 +22,23 @@ def claimed(output: Path) -> Iterator[Path]:
     Raises BadInput where the output exists, cannot be written, or is being made by another launch. What a dead one left
     is cleared away: its lock died with it.
     """
+    _refuse(output)
+    with building(output) as folder:
+        try:
+            _refuse(output)  # another launch ended meanwhile
+        except BadInput:
+            shutil.rmtree(folder)
+            raise
+        yield folder
+
+
+@contextmanager
+def building(output: Path) -> Iterator[Path]:
+    """The empty folder beside `output` in which it is built, nobody else's while this is open, claimed or not.
+
+    Raises BadInput where it cannot be written, or is being made by another process.
+    """
     try:
-        _refuse(output)
         folder = unfinished(output)
         output.parent.mkdir(parents=True, exist_ok=True)
         lock = _locked(folder, output)
@@ -87,7 +102,6 @@ def _locked(folder: Path, output: Path) -> int:
         if _same(handle, folder):
             return handle
         os.close(handle)  # another launch ended in between and gave the folder its final name
-        _refuse(output)
 
 
 def _same(handle: int, folder: Path) -> bool:

@@ -48,13 +48,21 @@ class Parser(argparse_flags.ArgumentParser):
 
 def entry() -> None:
     """The console script: never returns, exits with the verb's code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # what a terminal's encoding lacks, or a file's name holds
+    _speakable()
     try:
         app.run(lambda args: sys.exit(_dispatch(args)), flags_parser=_guarded_parse)
     except KeyboardInterrupt:  # before the verb began
         sys.exit(INTERRUPTED)
+
+
+def _speakable() -> None:
+    """Standard output and error that take every letter, or are closed."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed (`>&-`)
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what a terminal's encoding lacks, or a file's name holds
 
 
 def _guarded_parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -90,9 +98,7 @@ def _dispatch(args: argparse.Namespace) -> int:
     if ASSETS.value:
         os.environ["LGH_ASSETS"] = ASSETS.value
     try:
-        module = importlib.import_module(f"loadgen_harness.{args.module}")
-        verb: Verb = getattr(module, args.function)
-        return verb(args)
+        return _verb_of(args)(args)
     except SuiteError as error:
         _complain(error)
         return USAGE
@@ -107,6 +113,17 @@ def _dispatch(args: argparse.Namespace) -> int:
             _complain(sentence)
             return USAGE
         raise
+
+
+def _verb_of(args: argparse.Namespace) -> Verb:
+    """What a verb calls; a signal waits until it is imported, since libraries cannot be imported by half."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, *ENDING))
+    try:
+        module = importlib.import_module(f"loadgen_harness.{args.module}")
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    verb: Verb = getattr(module, args.function)
+    return verb
 
 
 def _terminable() -> None:

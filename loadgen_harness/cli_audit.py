@@ -12,10 +12,10 @@ DTYPES = ("", "int16", "int32", "int64", "float32")
 def check(parser: argparse.ArgumentParser) -> None:
     """Arguments of `lgh check`."""
     parser.epilog = "Beside these: --round NAME, the round to judge by (default: the one that the logs tell)."
-    parser.add_argument("paths", type=Path, nargs="+", help="submission trees, run folders, endpoint result folders")
+    parser.add_argument("paths", type=Path, nargs="+", help="trees, run folders, Endpoints results, power sessions")
     parser.add_argument("--benchmark", default="", help="of logs outside a tree: the official benchmark they are of")
     parser.add_argument("--scenario", default="", help="of such logs: Interactive, which they call Server")
-    parser.add_argument("--official", type=Path, help="checkout of mlcommons/inference whose checkers to run as well")
+    parser.add_argument("--official", type=Path, help="ask the checkers of this mlcommons/inference; or `installed`")
     parser.add_argument("--backup", type=Path, help="of a tree: the sealed whole accuracy logs to verify it against")
     parser.add_argument(
         "--format", default="text", choices=(*FORMATS, "html"), help="how findings are written (default: text)"

@@ -23,7 +23,7 @@ SMALL = 8 << 20  # bytes of an accuracy log that is held in memory once read
 DETAIL, SUMMARY = "mlperf_log_detail.txt", "mlperf_log_summary.txt"
 RESPONSES, SAMPLES = "mlperf_log_accuracy.json", "samples.npy"
 OBJECTS = (  # of run.json, where they are there
-    "spec", "backend", "benchmark", "settings", "system", "versions", "harness", "suite", "memory", "load", "digests",
+    "backend", "benchmark", "settings", "system", "versions", "harness", "suite", "memory", "load", "digests",
 )  # fmt: skip
 
 

@@ -125,6 +125,10 @@ def places_of(args: argparse.Namespace) -> Places:
     """Where tree and backup go; raises BadInput without an output."""
     if not args.output:
         raise BadInput("name the folder of the tree with --output.")
+    if not args.output.name:
+        raise BadInput(f"--output {args.output} cannot be a tree: name a new folder.")
+    if args.archive:
+        archive.refuse(args.output, args.archive)
     beside = args.output.with_name(f"{args.output.name}.sealed-accuracy-logs")
     return Places(args.output, args.backup or (sealed(args.campaign) if args.campaign else beside))
 

@@ -25,7 +25,7 @@ def pack(tree: Path, archive: Path) -> Path:
     The manifest has the form of sha256sum: the archive, then each file of the tree. An archive with the same bytes may
     be there already. Raises BadInput for another one, for a place inside the tree, and for anything but plain files.
     """
-    manifest = _refuse(tree, archive)
+    manifest = refuse(tree, archive)
     partial, waiting = (each.with_name(f".{each.name}.{os.getpid()}.partial") for each in (archive, manifest))
     try:
         _write(tree, partial)
@@ -60,7 +60,7 @@ def read(archive: Path) -> Mapping[str, str]:
     return found
 
 
-def _refuse(tree: Path, archive: Path) -> Path:
+def refuse(tree: Path, archive: Path) -> Path:
     """Where the manifest goes; raises BadInput for places that cannot be."""
     if not archive.name.endswith(ENDS):
         raise BadInput(f"{archive} is no name of an archive: let it end in {' or '.join(ENDS)}.")

@@ -10,10 +10,10 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from loadgen_harness import durable
+from loadgen_harness import claim, durable
 from loadgen_harness.errors import BadInput
 from submissions import layout
 from submissions.generate import Entry, Submission, refuse, write
@@ -38,20 +38,28 @@ def build(entries: Sequence[Entry], meta: Submission, places: Places, *, private
     """
     refuse(entries, meta)
     tree = places.tree.resolve()
+    if not tree.name:
+        raise BadInput(f"{places.tree} cannot be the folder of a submission: choose a new one.")
     if places.backup.resolve().is_relative_to(tree):
         raise BadInput(f"the backup {places.backup} lies inside the submission: choose a folder outside {places.tree}.")
-    partial = tree.with_name(f"{tree.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # of a call that was killed
+    with claim.building(tree) as partial:  # emptied of what a call that was killed had left
+        return _built(entries, meta, replace(places, tree=tree), partial, private_ids=private_ids)
+
+
+def _built(
+    entries: Sequence[Entry], meta: Submission, places: Places, partial: Path, *, private_ids: bool
+) -> bool:
+    """Write into `partial`, and give it the tree's name; False where that is there already."""
     try:
         home = write(entries, meta, partial)
         truncate(partial, places.backup)
         if private_ids:
             _private(home)
-        if not tree.exists():
+        if not places.tree.exists():
             durable.settle(partial)
-            durable.move(partial, tree)
+            durable.move(partial, places.tree)
             return True
-        if other := difference(partial, tree):
+        if other := difference(partial, places.tree):
             raise BadInput(
                 f"{places.tree} exists and differs from what would be written, first in {other}: choose another "
                 "folder, a finished submission is never overwritten."

@@ -42,7 +42,7 @@ class Grain:
 
 
 FINE = Grain()
-COARSE = Grain(dots=70, columns=50, curve=40, slices=24, digits=0, gap=0.28)  # for pages of hundreds of results
+COARSE = Grain(dots=60, columns=40, curve=32, slices=24, digits=0, gap=0.28)  # for pages of hundreds of results
 
 
 def distribution(latencies_ns: np.ndarray, limit_ns: float = 0.0, *, name: str = "latency", grain: Grain = FINE) -> str:

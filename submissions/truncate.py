@@ -98,11 +98,14 @@ def _seal(log: Path, sealed: Path, digest: str) -> None:
         return
     sealed.parent.mkdir(parents=True, exist_ok=True)
     partial = sealed.with_name(f"{sealed.name}.partial")
-    shutil.copyfile(log, partial)
-    if _digest(partial) != digest:
-        raise BadInput(f"the copy of {log} in {sealed.parent} differs from it: check the disk and try again.")
-    partial.chmod(READ_ONLY)
-    os.replace(partial, sealed)
+    try:
+        shutil.copyfile(log, partial)
+        if _digest(partial) != digest:
+            raise BadInput(f"the copy of {log} in {sealed.parent} differs from it: check the disk and try again.")
+        partial.chmod(READ_ONLY)
+        os.replace(partial, sealed)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _replace(path: Path, content: bytes) -> None:

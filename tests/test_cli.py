@@ -23,7 +23,7 @@ from tests.fakes import environment, lgh
 
 def verbs(parser: argparse.ArgumentParser, above: tuple[str, ...] = ()) -> dict[str, argparse.ArgumentParser]:
     """Every verb with its parser, also those below a verb: "run", "audit reproduce"."""
-    found = {}
+    found: dict[str, argparse.ArgumentParser] = {}
     for action in (each for each in parser._actions if isinstance(each, argparse._SubParsersAction)):
         for name, own in action.choices.items():
             found |= {" ".join((*above, name)): own, **verbs(own, (*above, name))}

@@ -126,7 +126,7 @@ def verdicts(audited: Audited) -> list[tuple[str, str, str]]:
     for answer in audited.answers:
         told = (answer.fault,) if answer.fault else answer.errors[:SHOWN_REASONS]
         kept = f" (log: {answer.log})" if answer.log else ""
-        why = "; ".join((f"{answer.results} results{kept}", *told))
+        why = "; ".join((f"{answer.results} result{'' if answer.results == 1 else 's'}{kept}", *told))
         rows.append((f"official checker, {answer.checker}", answer.verdict, why))
     return rows
 

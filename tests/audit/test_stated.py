@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.stated import OF_SCENARIO, SETTINGS, Logged, user_conf
+from audit.stated import OF_SCENARIO, SETTINGS, Logged, user_conf, user_conf_of
 from loadgen_harness import settings
 from loadgen_harness.run import Run
 from loadgen_harness.types import Division, RunSpec, Scenario, TestMode
@@ -128,3 +128,19 @@ def test_offline_has_no_percentile_to_compare(tmp_path: Path) -> None:
     run = logged(tmp_path / "run", planned(Scenario.OFFLINE, {"min_duration": 1, "target_qps": 9}), ours=False)
     assert run.log["effective_target_latency_percentile"] == 0.99
     assert list(said(run, "*.*.target_latency_percentile = 90\n*.Offline.target_qps = 9\n")) == []
+
+
+def test_a_run_that_stands_alone_is_held_to_its_own_user_conf(tmp_path: Path) -> None:
+    """`lgh check RUN`; an accuracy run's durations and rates are nobody's."""
+    values = {**folders.performance("Server"), "effective_target_qps": 100, "requested_min_duration_ms": 2000}
+    run = folders.own(folders.write(tmp_path / "run", values), scenario="Server")
+
+    def keys(text: str, run: Run = run) -> list[str]:
+        run.file("user.conf").write_text(text)
+        return [f"{each.file} {each.key}" for each in user_conf_of(run, folders.benchmark(), folders.ROUND)]
+
+    assert list(user_conf_of(run, folders.benchmark(), folders.ROUND)) == []
+    assert keys("*.Server.target_qps = 100\n*.Server.min_duration = 2000\n") == []
+    assert keys("*.Server.target_qps = 100\n*.Server.min_duration = 2001\n") == ["user.conf min_duration"]
+    accuracy = folders.own(folders.write(tmp_path / "accuracy", folders.common("Server", "AccuracyOnly")))
+    assert keys("*.Server.target_qps = 7\n", accuracy) == []

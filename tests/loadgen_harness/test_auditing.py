@@ -173,7 +173,7 @@ class TestRuns:
         (("check", "{}/run", "{}/nowhere"), "is no folder"),
         (("check", "{}/notes"), "check the path"),
         (("check", "{}/run", "--output", "{}"), "name of a file"),
-        (("check", "{}/run", "--output", "{}/no/such/folder/x"), "cannot write"),
+        (("check", "{}/run", "--output", "{}/no/such/folder/x"), "name another file"),
         (("check", "{}/run", "--fix", "--format", "json"), "--output"),
         (("check", "{}/run", "--format", "xml"), "unknown value 'xml'"),
         (("check", "{}/run", "--fromat", "json"), "did you mean '--format'?"),

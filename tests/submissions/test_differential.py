@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from loadgen_harness import subjects
 from submissions.official import official
 from tests.submissions import differential
 from tests.submissions.faults import FAULTS
@@ -43,6 +44,25 @@ def test_the_checker_does_what_was_predicted_of_every_change(
 ) -> None:
     tree, findings = differential.judged(golden, name, tmp_path)
     assert differential.predicted(findings) == official(tree, checkout, "v6.1").word
+
+
+def unexplained(tree: Path, checkout: Path) -> list[str]:
+    """Disagreements on a tree for which neither the table nor a checker's line gives a reason."""
+    found = subjects.audit(tree, subjects.Asked(round="v6.1", checkout=checkout)).differences
+    return [each.sentence for each in found if "does otherwise here" in each.why or "No finding of ours" in each.why]
+
+
+@pytest.mark.parametrize("name", ["hidden file", "scenario missing", "count in words", "key missing"])
+def test_every_disagreement_has_a_known_reason(golden: Path, checkout: Path, tmp_path: Path, name: str) -> None:
+    assert not unexplained(differential.judged(golden, name, tmp_path)[0], checkout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", differential.changes())
+def test_every_disagreement_about_any_change_has_a_known_reason(
+    golden: Path, checkout: Path, tmp_path: Path, name: str
+) -> None:
+    assert not unexplained(differential.judged(golden, name, tmp_path)[0], checkout)
 
 
 @pytest.mark.parametrize("round_", differential.OTHERS)

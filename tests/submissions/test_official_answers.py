@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import time
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from loadgen_harness.errors import BadInput, MissingDependency
 from submissions import official
 from tests.loadgen_harness.test_auditing import lgh, spoil
-from tests.submissions.stand_ins import checkout, saying
+from tests.submissions.stand_ins import BODY, checkout, saying
 
 MULTI = "closed/Acme/toybox_1x_cpu/resnet50/MultiStream"
 SINGLE = "closed/Acme/toybox_1x_cpu/resnet50/SingleStream"
@@ -53,7 +55,7 @@ def test_stricter_rules_are_said_with_their_clause(tree: Path, tmp_path: Path) -
         code == 1
         and f"{SINGLE}: the rules reject, the new official checker accepts. Ours is stricter: validity" in said
     )
-    assert "the rules: inference_rules.adoc, LoadGen Operation: the run must be valid." in said
+    assert "the rules: inference_rules.adoc, LoadGen Operation: the run must be valid" in said
     assert "the old official checker: it demands result_validity VALID" in said
 
 
@@ -73,6 +75,14 @@ def test_all_that_it_printed_lies_in_a_log(tree: Path, tmp_path: Path) -> None:
     )
     log = (tmp_path / "tree.official" / "new.log").read_bytes()
     assert b"chatter" in log and b"x\n" in log and (tmp_path / "tree.official" / "old.log").is_file()
+
+
+def test_where_no_log_can_lie_beside_the_tree_it_lies_elsewhere(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "tree.official").write_text("a file of somebody's")
+    code, said = check(tree, checkout(tmp_path / "c"))
+    (log,) = re.findall(r"log: (\S*new\.log)", said)
+    assert code == 0 and "SUMMARY" in Path(log).read_text()
+    shutil.rmtree(Path(log).parent)
 
 
 def test_a_crash_is_told_in_a_sentence(tree: Path, tmp_path: Path) -> None:
@@ -135,3 +145,23 @@ def test_programs_get_the_disagreements_too(tree: Path, tmp_path: Path) -> None:
         ("new", "old"),
     }
     assert all(each["places"] == [MULTI] and each["why"] for each in found["disagreements"])
+
+
+def test_what_is_rejected_as_a_whole_rejects_its_results(tree: Path, tmp_path: Path) -> None:
+    (tree / "closed/Acme/results/toybox_1x_cpu/resnet50/SingleStream/.hidden").write_text("x")
+    lines = [
+        f"[now old.py:1 {said}" for said in ("ERROR] NoResults closed/Acme", "INFO] SUMMARY: submission has errors")
+    ]
+    code, said = check(tree, checkout(tmp_path / "c", old=BODY.format(lines=lines, code=1, more="")))
+    assert code == 1 and "2 results: the rules accept, the old official checker rejects. A fault outside of the" in said
+    assert "files path; the old official checker: it looks at names, links and empty folders itself" in said
+
+
+def test_a_scenario_that_lacks_fails_the_others_in_the_new_one_alone(tree: Path, tmp_path: Path) -> None:
+    shutil.rmtree(tree / "closed/Acme/results/toybox_1x_cpu/resnet50/MultiStream")
+    whole = "print('[now x ERROR] NoResults closed/Acme/results/toybox_1x_cpu/resnet50')"
+    old = saying({}, more=whole).replace("looks OK", "has errors")
+    repository = checkout(tmp_path / "c", new=saying({"SingleStream": "alone", "Offline": "alone"}), old=old)
+    said = check(tree, repository)[1]
+    assert "2 results: the rules accept, the new official checker rejects. A fault outside of the result" in said
+    assert "the old official checker rejects closed/Acme/toybox_1x_cpu/resnet50 for it, and counts this result" in said
