@@ -118,6 +118,7 @@ CHECKS: Mapping[str, Asked] = {
     "power-log": Asked(RESULT, "Does the analyzer's log hold both phases, its uncertainty checked, without errors?"),
     "power-device": Asked(RESULT, "Was PTDaemon started for an accepted analyzer with its channels?"),
     "power-debug": Asked(RESULT, "Was the power server not in debug mode?"),
+    "power-samples": _warns(RESULT, "Does a sample of power lie in every second of LoadGen's window?"),
     "power-simulated": Asked(RESULT, "Did a real PTDaemon measure, not this suite's simulator?"),
     "user-conf": _warns(RESULT, "Is user.conf what LoadGen was given?"),
     "system-collected": _warns(RESULT, "Does the description of the system say what the suite saw of it?"),

@@ -155,6 +155,7 @@ POWER: tuple[Row, ...] = (
     Row("power-simulated", ACCEPTS, "it does not know the mark"),
     Row("power-log", ACCEPTS, "only the ranging phase is looked for", key="^testing$"),
     Row("power-replies", ACCEPTS, "a command that was never sent is not missed", key="^(Go|Stop)", found="^never sent"),
+    Row("power-samples", ACCEPTS, "samples are averaged, not counted"),
     Row("power-ranging", ACCEPTS, "two means of nothing are equal", found="^no sample"),
     *(
         Row(f"power-{item}", REJECTS, "the power checker's item on it")

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from audit import power_log, power_replies, power_times
-from audit.finding import Finding
+from audit.finding import Finding, Severity
 from audit.power_facts import PHASES, SESSION
 from audit.power_record import JSONS, REPEAT, Malformed, Record, entry, files, load
 from loadgen_harness.inside import Damaged, Inside
@@ -26,19 +27,39 @@ LONE = ("spl.txt", "ptd_out.txt")  # of a run
 MARKED = (*SESSION, *(f"{place}/{name}" for place in PHASES.values() for name in LONE))
 
 
-def check(folder: Path, root: Path | None = None) -> Iterator[Finding]:
-    """What is wrong with the session in `folder`: power/, ranging/ and run_1/; files are named from `root`."""
-    record, unread = load(folder, root or folder)
+def check(folder: Path, root: Path | None = None, *, old: bool = False) -> Iterator[Finding]:
+    """What is wrong with the session in `folder`: power/, ranging/ and run_1/; files are named from `root`.
+
+    Of an `old` one, before v5.0, what does not depend on the release of the programs; a note says what was left out.
+    """
+    record, unread = load(folder, root or folder, old=old)
     yield from simulated(folder, record.root)
     yield from unread
     if unread:
         return
-    for name, item in ITEMS.items():
+    if old:
+        yield _left_out(record)
+    for name, item in {**ITEMS, **BEYOND}.items():
+        if old and item is sources:
+            continue
         try:
-            yield from islice(item(record), MOST)
+            yield from islice(map(_lighter, item(record)) if old else item(record), MOST)
         except (Malformed, Damaged) as reason:
             what = (name, str(reason), "what the official programs write")
             yield record.fault(name, "power", what, ("Performance and Power Logs", REPEAT))
+
+
+def _left_out(record: Record) -> Finding:
+    """What is not known of the programs of an earlier round, so that nobody takes it for checked."""
+    what = ("items", "not checked: sources of the programs, version of PTDaemon", "what the round demanded of them")
+    fix = "nothing to do: these differ from round to round, and are known here from v5.0 on"
+    return replace(record.fault("sources", JSONS[1], what, ("Power Measurement Flow", fix)), severity=Severity.NOTE)
+
+
+def _lighter(finding: Finding) -> Finding:
+    """Remarks on the analyzer's log beyond the official check, which bore such lines, are notes in earlier rounds."""
+    remark = finding.check == "power-log" and finding.severity is Severity.WARNING
+    return replace(finding, severity=Severity.NOTE) if remark else finding
 
 
 def simulated(folder: Path, root: Path | None = None, files: Sequence[str] = MARKED) -> Iterator[Finding]:
@@ -105,7 +126,7 @@ def name(record: Record) -> Iterator[Finding]:
 def digests(record: Record) -> Iterator[Finding]:
     """Item 8: every file is there, and what client and server digested when they wrote it."""
     ours, theirs = (entry(side, "results", dict) for side in (record.client, record.server))
-    for file in (each for each in files() if each not in JSONS):
+    for file in (each for each in files() if each not in JSONS or each in theirs):  # v1.0 digested client.json too
         told = {str(side[file]) for side in (ours, theirs) if file in side}
         found = record.digest(file)
         if told != {found}:
@@ -134,3 +155,4 @@ ITEMS: dict[str, Item] = {
     "device": power_replies.device,
     "debug": debug,
 }
+BEYOND: dict[str, Item] = {"samples": power_times.samples}  # no item of the official check

@@ -22,6 +22,8 @@ MODELS: Mapping[str, int] = {
 TWO_CHANNEL_NUMBERS = 77  # FIRST,COUNT: with less it measured one channel of several
 TOLERANCE_S = 0.8  # between the clocks of client and server
 LOWER = 5.0  # percent that testing may draw less than ranging
+INTERVAL_S = 1.0  # the client starts every measurement with Go,1000: a sample in 1,000 ms
+GAP_S = 1.5  # no two samples of all published sessions are more than 1.01 s apart
 SHORTER = 0.5  # share by which testing may be shorter before it is remarked on
 
 SESSION = ("power/client.json", "power/client.log", "power/ptd_logs.txt", "power/server.json", "power/server.log")

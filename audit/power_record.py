@@ -33,6 +33,7 @@ class Record:
     root: Path
     client: Mapping[str, Any]
     server: Mapping[str, Any]
+    old: bool = False  # of a round before the facts of power_facts: as earlier releases of the programs wrote it
 
     def fault(self, item: str, file: str, what: tuple[str, str, str], why: tuple[str, str] = ("", REPEAT)) -> Finding:
         """A Finding of one item; `what` is (key, found, wanted), `why` the section of the rules and the remedy."""
@@ -82,6 +83,12 @@ class Record:
         inside = [each.watts for each in readings.samples if begin < each.utc_s < end and each.watts > 0]
         return sum(inside) / len(inside) if inside else None
 
+    def instants(self, phase: str) -> list[float]:
+        """UTC seconds of the samples inside LoadGen's window, in the file's order."""
+        place, (begin, end) = PHASES[phase], self.windows[phase]
+        readings = log.read(Path(Inside(self.root).path(self.folder / place / RUN[2])))
+        return [each.utc_s for each in readings.samples if begin <= each.utc_s <= end]
+
 
 def named(record: Record, file: str) -> str:
     """A file of the session as findings name it."""
@@ -89,7 +96,7 @@ def named(record: Record, file: str) -> str:
     return path.relative_to(record.root).as_posix() if path.is_relative_to(record.root) else path.as_posix()
 
 
-def load(folder: Path, root: Path) -> tuple[Record, list[Finding]]:
+def load(folder: Path, root: Path, *, old: bool = False) -> tuple[Record, list[Finding]]:
     """The session, and a Finding for each summary that cannot be read; its side is then empty."""
     empty, found, sides = Record(folder, root, {}, {}), [], []
     for file in JSONS:
@@ -97,7 +104,7 @@ def load(folder: Path, root: Path) -> tuple[Record, list[Finding]]:
         sides.append(side)
         if fault:
             found.append(empty.fault("record", file, ("file", fault, "the summary of a session")))
-    return Record(folder, root, *sides), found
+    return Record(folder, root, *sides, old=old), found
 
 
 def _summary(path: Path, root: Path) -> tuple[Mapping[str, Any], str]:

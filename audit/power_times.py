@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from audit.finding import Finding, Severity
-from audit.power_facts import LOWER, PHASES, RUN, SHORTER, TOLERANCE_S
+from audit.power_facts import GAP_S, INTERVAL_S, LOWER, PHASES, RUN, SHORTER, TOLERANCE_S
 from audit.power_record import REPEAT, Malformed, Record, entry
 
 STAMPS = 4  # asked to start, started, asked to stop, stopped
@@ -77,3 +77,27 @@ def ranging(record: Record) -> Iterator[Finding]:
             f"> {ranged * (1 - LOWER / 100):.4g} W, 5 % below ranging",
         )
         yield record.fault("ranging", f"run_1/{RUN[2]}", what, ("Power Measurement Flow", STEADY))
+
+
+def samples(record: Record) -> Iterator[Finding]:
+    """Beyond the eleven items: a sample a second over the whole of LoadGen's window, without holes."""
+    for phase, place in PHASES.items():
+        instants = sorted(record.instants(phase))
+        begin, end = record.windows[phase]
+        if not instants:
+            continue  # that there is none is told by ranging
+        edges = zip([begin, *instants], [*instants, end], strict=True)
+        holes = [(after - before, before) for before, after in edges if after - before > GAP_S]
+        if not holes:
+            continue
+        widest, since = max(holes)
+        due = (end - begin) / INTERVAL_S
+        several = f"{len(holes)} holes of up to" if len(holes) > 1 else "a hole of"
+        found = f"{len(instants)} samples in {end - begin:.1f} s, {several} {widest:.1f} s"
+        found += f", from {since - begin:.1f} s after power_begin on"
+        what = ("interval", found, f"about {due:.0f}: the analyzer was told to take one in {INTERVAL_S:g} s")
+        fix = "put back spl.txt as the session wrote it, or see why PTDaemon lost samples and repeat the session"
+        yield replace(
+            record.fault("samples", f"{place}/{RUN[2]}", what, ("Power Analyzer Settings", fix)),
+            severity=Severity.WARNING,
+        )

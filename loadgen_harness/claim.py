@@ -85,6 +85,11 @@ def _free(handle: int) -> bool:
 def _refuse(output: Path) -> None:
     if os.path.lexists(output):
         raise BadInput(f"{output} exists: choose another --output; a finished run is never overwritten.")
+    nameable(output)
+
+
+def nameable(output: Path) -> None:
+    """Raise BadInput where LoadGen, whose paths are UTF-8, could not write."""
     try:
         os.path.abspath(output).encode()
     except UnicodeEncodeError as error:

@@ -29,7 +29,7 @@ ASSETS = flags.DEFINE_string("assets", "", "Folder that holds the packages of as
 USAGE, SIGNALLED = 2, 128  # and the signal's number: 130 Ctrl-C, 143 SIGTERM
 INTERRUPTED = SIGNALLED + signal.SIGINT
 ENDING = (signal.SIGTERM, signal.SIGHUP)  # which end a verb as Ctrl-C does
-LEFT = "nothing under a final name is half-written; an unfinished run is kept as NAME.failed, the same command begins it again."
+LEFT = "nothing is half-written under a final name; an unfinished run is kept as NAME.failed, the same command goes on."
 
 Verb = Callable[[argparse.Namespace], int]
 
@@ -349,7 +349,9 @@ def _report(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
     text = "run folders, or folders above them; with --campaign the plan's file"
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN|PLAN", help=text)
     parser.add_argument("--campaign", type=Path, help="folder of the plan's campaign")
-    parser.add_argument("--output", type=Path, help="folder of the report (default: the campaign's; of RUNs the current one)")
+    parser.add_argument(
+        "--output", type=Path, help="folder of the report (default: the campaign's; of RUNs the current one)"
+    )
     cli_power.factors(parser)
 
 

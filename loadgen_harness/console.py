@@ -24,7 +24,6 @@ from loadgen_harness.progress import Phase
 from loadgen_harness.visible import visible
 
 
-
 class _Console(Console):
     """Ends the verb where nobody reads any more (`| head`)."""
 

@@ -8,11 +8,11 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from loadgen_harness import claim
 from loadgen_harness.errors import refused
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 LEAST = 1 << 20  # bytes; with less, what a program did not complain about may be cut short all the same
-NOWHERE = (errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES, errno.EROFS)
 MEANINGLESS = (errno.EINVAL, errno.ENOTSUP)  # file systems that cannot flush a folder
 
 
@@ -46,43 +46,35 @@ def put(path: Path, text: str) -> None:
 
 def put_all(files: Mapping[Path, bytes]) -> None:
     """Some files, as put() does, in their order: none gets its name before all have their content on the disk."""
-    partials = {path: path.with_name(f".{path.name}.{os.getpid()}.partial") for path in files}  # others may do the same
     here = next(iter(files))
-    try:
-        for here, content in files.items():
-            partials[here].write_bytes(content)
-            flush(partials[here])
-        for here, partial in partials.items():
-            move(partial, here)
-    except OSError as error:
-        raise refused(error, here) from error
-    finally:
-        for partial in partials.values():
-            _gone(partial)
+    if not here.parent.is_dir():
+        lacking = errno.ENOTDIR if here.parent.exists() else errno.ENOENT
+        raise refused(OSError(lacking, os.strerror(lacking)), here)
+    with claim.building(here) as folder:  # emptied of what a call that was killed had left
+        try:
+            for here, content in files.items():
+                (folder / here.name).write_bytes(content)
+                flush(folder / here.name)
+            for here in files:
+                move(folder / here.name, here)
+        except OSError as error:
+            raise refused(error, here) from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def put_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     """A folder of new files under a name that is free, whole or not at all; raises BadInput where not."""
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    try:
-        partial.mkdir(parents=True)
-        for name, content in files.items():
-            (partial / name).write_bytes(content)
-        settle(partial)
-        move(partial, folder)
-    except OSError as error:
-        raise refused(error, folder) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _gone(partial: Path) -> None:
-    """Remove what a failure left, where anything is left."""
-    try:
-        partial.unlink(missing_ok=True)
-    except OSError as error:  # its folder is none, so that it was never made
-        if error.errno not in NOWHERE:
-            raise
+    with claim.building(folder) as partial:
+        try:
+            for name, content in files.items():
+                (partial / name).write_bytes(content)
+            settle(partial)
+            move(partial, folder)
+        except OSError as error:
+            raise refused(error, folder) from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def flush(path: Path) -> None:

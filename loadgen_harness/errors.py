@@ -74,7 +74,7 @@ class BadInput(SuiteError):
 
 
 def refused(error: OSError, path: object = "") -> BadInput:
-    """What the system said no to, as a sentence with its remedy; `path` where the error itself names none, or a worse."""
+    """What the system said no to, with the remedy; `path` where the error itself names none, or a worse."""
     place = path or error.filename or "a file"
     why = error.strerror or str(error)
     if error.errno == errno.ENOENT and not (path or error.filename):

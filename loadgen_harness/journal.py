@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from loadgen_harness import durable
-from loadgen_harness.claim import LOCKLESS
+from loadgen_harness.claim import LOCKLESS, nameable
 from loadgen_harness.errors import BadInput
 
 NAME = "journal.jsonl"
@@ -95,6 +95,7 @@ def opened(folder: Path, command: str) -> Iterator[Journal]:
     Raises BadInput where another process runs that campaign, or nothing can be written.
     """
     path = folder / NAME
+    nameable(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)

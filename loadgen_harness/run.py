@@ -23,7 +23,7 @@ SMALL = 8 << 20  # bytes of an accuracy log that is held in memory once read
 DETAIL, SUMMARY = "mlperf_log_detail.txt", "mlperf_log_summary.txt"
 RESPONSES, SAMPLES = "mlperf_log_accuracy.json", "samples.npy"
 OBJECTS = (  # of run.json, where they are there
-    "backend", "benchmark", "settings", "system", "versions", "harness", "suite", "memory", "load", "digests",
+    "backend", "benchmark", "settings", "system", "versions", "harness", "suite", "digests",
 )  # fmt: skip
 
 
@@ -63,7 +63,7 @@ class Run(Logged):
         if found is not None and not isinstance(found, dict):
             self._folder.note("run.json: not a JSON object")
         content = found if isinstance(found, dict) else {}
-        odd = [key for key in OBJECTS if key in content and not isinstance(content[key], dict)]
+        odd = [key for key in OBJECTS if content.get(key) is not None and not isinstance(content[key], dict)]
         for key in odd:
             self._folder.note(f"run.json: {key} is no JSON object")
         return {key: value for key, value in content.items() if key not in odd}

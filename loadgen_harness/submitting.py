@@ -170,10 +170,11 @@ def _refuse_foreign(outcome: Outcome) -> None:
     if not found:
         raise BadInput(f"{folder / 'run.json'} is damaged: restore it, or move {folder} away and run `lgh campaign`.")
     for key in PLACE:
-        if found.get(key) != str(getattr(wanted, key)):
+        planned = str(getattr(wanted, key))
+        if found.get(key) != planned:
             raise BadInput(
-                f"{folder} is a run of {key} {found.get(key)!r}, the plan is of {str(getattr(wanted, key))!r}: give the "
-                "plan and --round of that campaign, or move the run away and run `lgh campaign`."
+                f"{folder} is a run of {key} {found.get(key)!r}, the plan is of {planned!r}: give the plan and --round "
+                "of that campaign, or move the run away and run `lgh campaign`."
             )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import shutil
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from loadgen_harness import durable
+from loadgen_harness import claim, durable
 from loadgen_harness.errors import BadInput, refused
 from submissions import layout
 
@@ -26,25 +27,31 @@ def pack(tree: Path, archive: Path) -> Path:
     be there already. Raises BadInput for another one, for a place inside the tree, and for anything but plain files.
     """
     manifest = refuse(tree, archive)
-    partial, waiting = (each.with_name(f".{each.name}.{os.getpid()}.partial") for each in (archive, manifest))
     try:
-        _write(tree, partial)
-        digests = {name: _digest(tree / name) for name in _names(tree)}
-        if read(partial) != digests:
-            raise BadInput(f"{partial} does not hold what {tree} does: check the disk, then pack it again.")
-        waiting.write_text(_lines({archive.name: _digest(partial), **digests}), encoding="utf-8")
-        for new, there in ((partial, archive), (waiting, manifest)):
-            if there.exists() and _digest(there) != _digest(new):
-                raise BadInput(f"{there} exists and holds something else: choose another name, it is never overwritten.")
-            durable.flush(new)
-        durable.move(partial, archive)
-        durable.move(waiting, manifest)
+        with claim.building(archive) as folder:  # emptied of what a call that was killed had left
+            try:
+                _packed(tree, {archive: folder / archive.name, manifest: folder / manifest.name})
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
         raise refused(error, archive) from error
-    finally:
-        partial.unlink(missing_ok=True)
-        waiting.unlink(missing_ok=True)
     return manifest
+
+
+def _packed(tree: Path, files: Mapping[Path, Path]) -> None:
+    """Write archive and manifest where they are built, and give them their names."""
+    (archive, partial), (_, waiting) = files.items()
+    _write(tree, partial)
+    digests = {name: _digest(tree / name) for name in _names(tree)}
+    if read(partial) != digests:
+        raise BadInput(f"{partial} does not hold what {tree} does: check the disk, then pack it again.")
+    waiting.write_bytes(os.fsencode(_lines({archive.name: _digest(partial), **digests})))
+    for there, new in files.items():
+        if there.exists() and _digest(there) != _digest(new):
+            raise BadInput(f"{there} exists and holds something else: choose another name, it is never overwritten.")
+        durable.flush(new)
+    for there, new in files.items():
+        durable.move(new, there)
 
 
 def read(archive: Path) -> Mapping[str, str]:

@@ -38,7 +38,7 @@ def build(entries: Sequence[Entry], meta: Submission, places: Places, *, private
     """
     refuse(entries, meta)
     tree = places.tree.resolve()
-    if not tree.name:
+    if not tree.name or (tree.exists() and not tree.is_dir()):
         raise BadInput(f"{places.tree} cannot be the folder of a submission: choose a new one.")
     if places.backup.resolve().is_relative_to(tree):
         raise BadInput(f"the backup {places.backup} lies inside the submission: choose a folder outside {places.tree}.")
@@ -46,10 +46,9 @@ def build(entries: Sequence[Entry], meta: Submission, places: Places, *, private
         return _built(entries, meta, replace(places, tree=tree), partial, private_ids=private_ids)
 
 
-def _built(
-    entries: Sequence[Entry], meta: Submission, places: Places, partial: Path, *, private_ids: bool
-) -> bool:
+def _built(entries: Sequence[Entry], meta: Submission, places: Places, partial: Path, *, private_ids: bool) -> bool:
     """Write into `partial`, and give it the tree's name; False where that is there already."""
+    fresh = not places.backup.exists()
     try:
         home = write(entries, meta, partial)
         truncate(partial, places.backup)
@@ -60,6 +59,8 @@ def _built(
             durable.move(partial, places.tree)
             return True
         if other := difference(partial, places.tree):
+            if fresh:  # made just now of whole logs that are all still there
+                shutil.rmtree(places.backup)
             raise BadInput(
                 f"{places.tree} exists and differs from what would be written, first in {other}: choose another "
                 "folder, a finished submission is never overwritten."

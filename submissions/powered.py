@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from audit import power_check
-from audit.finding import Finding
+from audit.finding import Finding, Severity
 from audit.power_record import MISSING
+from submissions import layout
 from submissions.structure import error
 from submissions.subject import Subject
 
@@ -25,6 +27,19 @@ def check(subject: Subject) -> Iterator[Finding]:
     for finding in power_check.check(place.power.parent, subject.tree):
         if finding.found != MISSING and finding.check != "power-simulated":
             yield finding
+
+
+def of_old(subject: Subject) -> Iterator[Finding]:
+    """The session of a result whose round has no rules here: what depends on no round, and what was left out."""
+    place = subject.place
+    if place.power.is_dir() and not place.power.is_symlink():
+        found = power_check.check(place.power.parent, subject.tree, old=True)
+        yield from (each for each in found if each.check != "power-simulated")
+    elif subject.readable(place.performance.path / layout.POWER_RUN_FILE):
+        what = ("items", "not checked: no session's files beside it", "power/, ranging/ and run_1/")
+        path = subject.name(place.performance.path / layout.POWER_RUN_FILE)
+        told = error("power", path, what, CLAUSE, "nothing to do: older rounds kept them elsewhere")
+        yield replace(told, severity=Severity.NOTE)
 
 
 def _described(subject: Subject) -> Iterator[Finding]:

@@ -65,8 +65,7 @@ def _everything(subject: Subject) -> Iterator[Finding]:
     yield from inferred.check(subject)
     yield from network.check(subject)
     yield from powered.simulated(subject)
-    if subject.known:
-        yield from _power(subject)
+    yield from _power(subject) if subject.known else powered.of_old(subject)
     yield from _tests(subject)
 
 

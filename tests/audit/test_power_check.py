@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from audit import power_check
 from audit.catalogue import CHECKS
-from audit.finding import Finding, errors
+from audit.finding import Finding, Severity, errors
 from power.simulator import MARK
 from tests.audit.power_sessions import CLIENT, LOG, NAME, SERVER, Change, Draft, draft, stamp
 
@@ -300,7 +301,7 @@ def test_the_mark_alone_condemns_a_folder_without_summaries(tmp_path: Path) -> N
 
 
 def test_every_item_is_in_the_catalogue() -> None:
-    names = {f"power-{name}" for name in (*power_check.ITEMS, "simulated", "record")}
+    names = {f"power-{name}" for name in (*power_check.ITEMS, *power_check.BEYOND, "simulated", "record")}
     assert names <= CHECKS.keys() and set(OFFICIAL) == set(power_check.ITEMS)
 
 
@@ -314,3 +315,56 @@ def test_published_sessions_fail_the_same_items(shared: Path) -> None:
         _, items = official(folder)
         assert {each for each in ours if any(each in item for item in items)} == ours, folder
         assert all(any(each in item for each in ours) for item in items), folder
+
+
+def holed(made: Draft, keep: Callable[[int], bool]) -> None:
+    """A run whose spl.txt, digested so, lacks some of its lines."""
+    lines = made.files["run_1/spl.txt"].splitlines(keepends=True)
+    made.files["run_1/spl.txt"] = "".join(line for at, line in enumerate(lines) if keep(at))
+
+
+@pytest.mark.parametrize(
+    ("keep", "found"),
+    [
+        (lambda at: not 8 <= at < 18, "16 samples in 26.0 s, a hole of 11.0 s, from 5.5 s after power_begin on"),
+        (lambda at: at % 5 == 0, "5 samples in 26.0 s, 6 holes of up to 5.0 s, from 18.5 s after power_begin on"),
+    ],
+    ids=["a hole of ten seconds", "every fifth sample"],
+)
+def test_samples_that_are_lacking_are_counted(tmp_path: Path, keep: Callable[[int], bool], found: str) -> None:
+    made = draft()
+    holed(made, keep)
+    (finding,) = power_check.check(made.write(tmp_path))
+    assert (finding.check, finding.severity, finding.file) == ("power-samples", Severity.WARNING, "run_1/spl.txt")
+    assert finding.found == found
+
+
+def old(made: Draft) -> Draft:
+    """As v1.0 wrote it: one analyzer without a list, the client a message short, another PTDaemon and other sources."""
+    made.server["ptd_config"] = made.server["ptd_config"][0]
+    made.client["messages"].pop()
+    made.say("Identify", "YokogawaWT310,1000,1,1,1,1,0,1,1,version=1.9.2-e8c7a49a-20201208,OS=Linux")
+    for side in (made.client, made.server):
+        side["sources"]["client.py"] = "0" * 40
+    return made
+
+
+def test_an_old_session_is_checked_by_what_depends_on_no_round(tmp_path: Path) -> None:
+    (note,) = power_check.check(old(draft()).write(tmp_path / "whole"), old=True)
+    assert (note.severity, note.found) == (Severity.NOTE, "not checked: sources of the programs, version of PTDaemon")
+    assert len(errors(power_check.check(old(draft()).write(tmp_path / "new")))) > 3, "of today's round all of it counts"
+    made = old(draft())
+    made.late["run_1/spl.txt"] = made.files["run_1/spl.txt"].replace("Watts,101.0", "Watts,81.0")
+    edited = errors(power_check.check(made.write(tmp_path / "edited"), old=True))
+    assert {each.check for each in edited} == {"power-ranging", "power-digest"}
+    made = old(draft())
+    made.client["messages"].pop()
+    assert [each.check for each in errors(power_check.check(made.write(tmp_path / "short"), old=True))] == [
+        "power-messages"
+    ]
+
+
+def test_a_clients_summary_is_held_to_its_digest_where_the_server_has_one(tmp_path: Path) -> None:
+    made = old(draft())
+    made.server["results"][CLIENT] = "0" * 40
+    assert [each.file for each in errors(power_check.check(made.write(tmp_path), old=True))] == [CLIENT]

@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from audit.finding import Finding, Severity
 from benchmarks import resnet50
 from benchmarks.resnet50.qsl import QSL
 from loadgen_harness import campaign, plan, rounds
+from loadgen_harness.types import Round
 from submissions.check import check
 from submissions.system import complete
 from tests.fakes import environment
@@ -123,6 +125,13 @@ def severe(found: Sequence[Finding]) -> set[str]:
     return {each.check for each in found if each.severity is Severity.ERROR}
 
 
+def whole() -> Round:
+    """The round v6.1 with its own durations; between a test and its reference it allows as much as the short one."""
+    own, name = rounds.load("v6.1"), "resnet50"
+    settings = rounds.load("short").rules(name).test_settings
+    return replace(own, benchmarks={**own.benchmarks, name: replace(own.rules(name), test_settings=settings)})
+
+
 def test_the_closed_tree_is_in_order_but_for_its_durations(campaigns: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labels = QSL(resnet50.BENCHMARK.variants[""], None)
     lines = (f"sample{index} {labels.label(index)}" for index in range(50_000))
@@ -135,7 +144,7 @@ def test_the_closed_tree_is_in_order_but_for_its_durations(campaigns: Path, caps
     results = tree / "closed" / "Acme" / "results" / "null_backend" / "resnet50"
     assert {path.name for path in results.iterdir()} == {"SingleStream", "MultiStream", "Offline"}
     assert "accuracy=76.502%" in (results / "SingleStream" / "accuracy" / "accuracy.txt").read_text()
-    assert severe(list(check(tree, rounds.load("v6.1")))) == {"duration", "duration-setting"}
+    assert severe(list(check(tree, whole()))) == {"duration", "duration-setting"}
 
 
 def test_the_open_entry_too(campaigns: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,6 +63,12 @@ def less(made: Draft) -> None:
     made.replace("run_1/spl.txt", "Watts,101.000000", "Watts,92.000000")
 
 
+def holed(made: Draft) -> None:
+    """A test whose samples of one minute are gone."""
+    lines = made.files["run_1/spl.txt"].splitlines(keepends=True)
+    made.files["run_1/spl.txt"] = "".join(lines[:200] + lines[260:])
+
+
 POWER: dict[str, Mutation] = {
     "a simulated power analyzer": Mutation(
         session(simulated),
@@ -79,6 +85,7 @@ POWER: dict[str, Mutation] = {
         session(lambda made: made.files.update({LOG: "Analyzer 1\n"})),
         (*one("power-log", "ranging"), *one("power-log", "testing"), *one("power-log", "uncertainty checking")),
     ),
+    "a power log with a hole of a minute": Mutation(session(holed), one("power-samples", "interval")),
     "a power result without the analyzer's settings": Mutation(
         together(session(), lambda tree: (tree / SINGLE / "analyzer_table.md").unlink()), one("power", "analyzer_table")
     ),

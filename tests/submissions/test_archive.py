@@ -46,8 +46,19 @@ def test_the_manifest_has_the_form_of_sha256sum(plain: Path, tmp_path: Path) -> 
     ]
     assert dict(line.split("  ")[::-1] for line in others) == read(tmp_path / "one.tar.gz")
     (tmp_path / "one.tar.gz").rename(plain / "one.tar.gz")
-    done = subprocess.run(["sha256sum", "--check", "--strict", manifest], cwd=plain, capture_output=True, check=False)
-    assert done.returncode == 0, done
+    command = ["sha256sum", "--check", "--strict", manifest]
+    assert subprocess.run(command, cwd=plain, capture_output=True, check=False).returncode == 0
+    (plain / "open" / "é.txt").write_text("x")
+    done = subprocess.run(command, cwd=plain, capture_output=True, check=False)
+    assert done.returncode == 1 and b"FAILED" in done.stdout
+
+
+def test_what_a_killed_call_left_is_cleared_away(plain: Path, tmp_path: Path) -> None:
+    left = tmp_path / ".one.tar.gz.partial"
+    left.mkdir()
+    (left / "one.tar.gz").write_text("half")
+    pack(plain, tmp_path / "one.tar.gz")
+    assert {path.name for path in tmp_path.iterdir()} == {"tree", "one.tar.gz", "one.tar.gz.sha256"}
 
 
 def test_what_cannot_be_packed_is_refused(plain: Path, tmp_path: Path) -> None:

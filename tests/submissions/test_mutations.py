@@ -98,6 +98,7 @@ def test_a_finding_names_the_line_at_fault(tree: Path) -> None:
 
 
 WARNS = {
+    "power-samples",
     "loadgen-version",
     "user-conf",
     "system-name",

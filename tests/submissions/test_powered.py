@@ -107,3 +107,13 @@ def test_the_simulators_mark_is_refused_in_a_round_without_rules(tree: Path) -> 
     put(path, path.read_text().replace(",Mark,", f",Simulated,{MARK},Mark,"))
     found = [each for each in checks.check(tree) if each.check == "power-simulated"]
     assert [(each.severity, each.file) for each in found] == [(Severity.ERROR, path.relative_to(tree).as_posix())]
+
+
+def test_a_session_of_a_round_without_rules_is_checked_too(tree: Path) -> None:
+    """Its files, phases and samples depend on no round; what does is left out, and a note says so."""
+    before = [each for each in checks.check(tree) if each.check.startswith("power")]
+    assert {each.severity for each in before} == {Severity.NOTE} and "power-sources" in {each.check for each in before}
+    path = tree / PLACE / "performance/run_1/spl.txt"
+    put(path, "".join(path.read_text().splitlines(keepends=True)[::10]))
+    after = {(each.check, each.severity) for each in checks.check(tree) if each.check.startswith("power")}
+    assert {("power-digest", Severity.ERROR), ("power-samples", Severity.WARNING)} <= after
