@@ -6,8 +6,10 @@ parts. Whoever edits the figure that the official checker reads has to edit the 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from audit.accuracy_text import FILE
@@ -22,6 +24,7 @@ CLAUSE = (
 FIX = "Write the file again with the accuracy script, from the log whose hash it states."
 NUMBER = r"(\d{1,15}(?:\.\d{1,15})?)"
 SLACK = 1e-9
+DEVIATIONS = 6.0
 
 
 class Doubt(NamedTuple):
@@ -40,6 +43,42 @@ def check(text: str, samples: float | None = None, *, subset: bool = False) -> I
                 yield from (_finding(doubt, number) for doubt in judge(match))
         if samples and (match := re.match(COUNTED, line)):
             yield from (_finding(doubt, number) for doubt in _counted(match, samples, subset))
+
+
+class Drawn(NamedTuple):
+    """What a test's run scored: how many responses it logged, of how many samples, and the whole's percentage."""
+
+    logged: float
+    loaded: float
+    percent: float | None = None
+
+
+def part(text: str, drawn: Drawn) -> Iterator[Finding]:
+    """Warnings where accuracy.txt of a test states another count or share than so many random responses can give."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        match = re.search(rf"accuracy={NUMBER}%, good={NUMBER}, total={NUMBER}", line)
+        for doubt in _part(match, drawn) if match else ():
+            yield replace(_finding(doubt, number), severity=Severity.WARNING)
+
+
+def _part(match: re.Match[str], drawn: Drawn) -> Iterator[Doubt]:
+    total, rest = float(match[3]), math.exp(-drawn.logged / drawn.loaded)
+    mean = drawn.loaded * (1 - rest)  # different samples among the logged ones
+    apart = DEVIATIONS * math.sqrt(drawn.loaded * rest * max(1 - rest * (1 + drawn.logged / drawn.loaded), 0.0)) + 1
+    if abs(total - mean) > apart:
+        wanted = f"{max(mean - apart, 1):.0f} to {min(mean + apart, drawn.loaded):.0f} different samples, of "
+        yield Doubt("total", match[3], f"{wanted}{drawn.logged:.0f} responses to {drawn.loaded:.0f} loaded ones")
+    elif drawn.percent is not None and total:
+        share = min(max(drawn.percent / 100, 0.0), 1.0)
+        bound = 100 * DEVIATIONS * math.sqrt(share * (1 - share) / total) + 100 / total
+        if abs(float(match[1]) - drawn.percent) > bound:
+            yield Doubt("accuracy", f"{match[1]} %", f"within {bound:.2g} of {drawn.percent:g} %, the accuracy run's")
+
+
+def percent(text: str) -> float | None:
+    """The percentage of an accuracy.txt that states it with its count."""
+    match = re.search(rf"accuracy={NUMBER}%, good={NUMBER}, total={NUMBER}", text)
+    return float(match[1]) if match else None
 
 
 def answered(run: Run | None) -> float | None:

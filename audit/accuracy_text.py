@@ -68,7 +68,7 @@ OFFICIAL: Mapping[str, Line] = {
 }
 PERCENT, FRACTION = "%", "fraction"  # units of a Metric
 _NUMBER = r"([-+]?[\d.]+(?:[eE][-+]?\d+)?)"
-_HASH = re.compile(r"^hash=(\w+)$", re.MULTILINE)
+_HASH = re.compile(r"^hash=(\w+)\r?$", re.MULTILINE)
 _NUMPY = re.compile(r"\bnp\.(?:float|int)\d+\(([^()]*)\)|\bnumpy\.(?:float|int)\d+\(([^()]*)\)")
 _KEYS = sorted(match[1] for line in OFFICIAL.values() if (match := re.match(r"'(\w+)': ", line.form)))
 _KEYED = re.compile(rf"""(["'])({"|".join(_KEYS)})\1\s*:\s*""")
@@ -141,7 +141,7 @@ def mended(text: str) -> str:
 
 def with_hash(text: str, digest: str) -> str:
     """accuracy.txt with the SHA-256 of the full accuracy log as its last line, as truncation leaves it."""
-    body = _HASH.sub("", text).rstrip("\n")
+    body = _HASH.sub("", text).rstrip("\r\n")
     return f"{body}\n\nhash={digest}\n"
 
 

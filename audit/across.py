@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from audit import clocks, described, stated
+from audit import clocks, described, sampling, stated
 from audit.case import DETAIL
 from audit.evidence import CrossCheck, Evidence
 from audit.finding import Finding, Severity
@@ -157,4 +157,13 @@ def _in_log(evidence: Evidence, run: Run, check_: str, **said: str) -> Finding:
     return Finding(check=check_, severity=Severity.ERROR, file=file, fix=REPEAT, line=line, **said)
 
 
-CHECKS: tuple[CrossCheck, ...] = (loadgen, names, origins, settings, *clocks.CHECKS, *stated.CHECKS, *described.CHECKS)
+CHECKS: tuple[CrossCheck, ...] = (
+    loadgen,
+    names,
+    origins,
+    settings,
+    *sampling.CHECKS,
+    *clocks.CHECKS,
+    *stated.CHECKS,
+    *described.CHECKS,
+)

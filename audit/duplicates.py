@@ -9,13 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from audit.case import DETAIL
+from audit.case import ACCURACY_LOG, DETAIL
 from audit.evidence import Evidence
 from audit.figures import LATENCY
 from audit.finding import Finding, Severity
+from audit.sampling import VISIBLE_BYTES
 from loadgen_harness.run import Run
 
 LEVEL = re.compile(r"-9\d(\.\d)?$")  # bert-99 and bert-99.9: the run for the higher accuracy stands for the lower too
+SHORT = 1000  # bytes of a log that says too little
+ORDERS = {"Server": "SingleStream"}
 FEW = 4  # latencies, to the nanosecond, that no two runs share
 CLAUSE = (
     "inference_rules.adoc, Replicability is mandatory; one LoadGen run for each performance result (LoadGen Operation)"
@@ -40,6 +43,30 @@ def check(evidences: Sequence[Evidence]) -> Iterator[Finding]:
             if before and id(second.run) not in told and not any(_allowed(each, second) for each in before):
                 told.add(id(second.run))
                 yield _finding(before[0], second)
+
+
+def responses(evidences: Sequence[Evidence]) -> Iterator[Finding]:
+    """A Finding for each accuracy log that stands in results of several scenarios, at the one that the fewest share.
+
+    LoadGen draws the order of samples in each kind of scenario another way; only Server's is that of SingleStream.
+    """
+    holders: dict[tuple[str, bytes], dict[str, list[Logged]]] = defaultdict(lambda: defaultdict(list))
+    for each in evidences:
+        measured = each.performance.scenario if each.performance else ""
+        for part, run in (("accuracy", each.accuracy), *each.test_accuracy.items()):
+            content = run.read(ACCURACY_LOG, VISIBLE_BYTES) if run else b""
+            if run is not None and len(content) >= SHORT and measured == each.scenario.loadgen:
+                holders[part, content][ORDERS.get(measured, measured)].append(Logged(each, part, run))
+    for kinds in holders.values():
+        fewest, *others = sorted(kinds.values(), key=len)
+        for each in fewest if others else ():
+            first = others[0][0]
+            if set(_marks(first.run)) & set(_marks(each.run)):
+                continue  # the whole run is a copy: told above
+            place = first.evidence.name(first.run.file(ACCURACY_LOG))
+            wanted = "the responses of its own run, in the order of its scenario: one of the two is a copy"
+            file = each.evidence.name(each.run.file(ACCURACY_LOG))
+            yield replace(_finding(first, each), file=file, key="responses", found=f"those of {place}", wanted=wanted)
 
 
 def between(evidences: Sequence[Evidence]) -> Iterator[tuple[Path, Finding]]:

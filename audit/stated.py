@@ -40,6 +40,10 @@ class Logged(NamedTuple):
         rest = 1 if self.scale == MS else 0  # this suite's expected latencies are whole ns
         return abs(value - stated) <= max(ROUNDED * abs(stated), rest)
 
+    def shown(self, value: float) -> str:
+        """A value of the log in user.conf's units, and where it stands."""
+        return f"{value / self.scale:.12g}, by {self.key} of the run"
+
 
 def _strtoull(text: str) -> int:
     """The whole number that C reads at the beginning of `text`; a leading 0 makes it octal."""
@@ -47,12 +51,25 @@ def _strtoull(text: str) -> int:
     return int(octal[0], 8) if octal else int(text.partition(".")[0])
 
 
+# What a user.conf may not change where the rules lock it; as LoadGen was given it all the same
+LOCKED = (
+    "sample_concatenate_permutation",
+    "performance_issue_unique",
+    "performance_issue_same",
+    "performance_issue_same_index",
+    "max_async_queries",
+    "accuracy_log_sampling_target",
+    "qsl_rng_seed",
+    "sample_index_rng_seed",
+    "schedule_rng_seed",
+)
 SETTINGS: Mapping[str, Logged] = {
     "min_duration": Logged("requested_min_duration_ms", whole=True),
     "max_duration": Logged("requested_max_duration_ms", whole=True),
     "min_query_count": Logged("requested_min_query_count", whole=True),
     "max_query_count": Logged("requested_max_query_count", whole=True),
     "performance_sample_count_override": Logged("requested_performance_sample_count_override", whole=True),
+    **{key: Logged(f"effective_{key}", whole=True) for key in LOCKED},
 }
 PERCENTILE = {"target_latency_percentile": Logged("effective_target_latency_percentile", 0.01)}
 OF_SCENARIO: Mapping[str, Mapping[str, Logged]] = {
@@ -69,6 +86,8 @@ OF_SCENARIO: Mapping[str, Mapping[str, Logged]] = {
     },
     "Offline": {"target_qps": Logged("effective_target_qps")},  # LoadGen has no percentile here, and logs 0.99
 }
+# what LoadGen expects unless it is told, of its code and of its mlperf.conf: ms and queries per second
+DEFAULTS = {"SingleStream": (1.0, 10.0), "MultiStream": (8.0, 80.0, 50.0), "Server": (1.0,), "Offline": (1.0,)}
 
 
 def user_conf(evidence: Evidence) -> Iterator[Finding]:
@@ -82,17 +101,33 @@ def user_conf(evidence: Evidence) -> Iterator[Finding]:
         value = run.log.get(logged.key) if logged else None
         if logged is None or not isinstance(value, int | float) or logged.is_given(text, value):
             continue
-        yield Finding(
-            check="user-conf",
-            severity=Severity.WARNING,
-            file=evidence.name(path),
-            key=key,
-            found=text,
-            wanted=f"{value / logged.scale:.12g}, by {logged.key} of the run",
-            clause=f"{REPEATED}: user.conf is what the run was made with",
-            fix="Submit the user.conf of this run, or repeat the run with the one submitted.",
-            line=number,
-        )
+        yield _differing(evidence.name(path), key, text, logged.shown(value), number)
+    lines = small_text(path).strip().splitlines()  # nothing at all is another check's
+    if lines and not any(map(CONF_LINE.fullmatch, lines)):
+        yield from _unsaid(evidence.name(path), run)
+
+
+def _unsaid(file: str, run: Run) -> Iterator[Finding]:
+    """A user.conf without a single setting, though the run had an expected rate that no default is."""
+    key = "target_qps" if run.scenario in ("Server", "Offline") else "target_latency"
+    logged = OF_SCENARIO.get(run.scenario, {}).get(key)
+    value = run.log.get(logged.key) if logged else None
+    if logged and isinstance(value, int | float) and value / logged.scale not in DEFAULTS.get(run.scenario, (value,)):
+        yield _differing(file, key, "no setting in the file", logged.shown(value), 0)
+
+
+def _differing(file: str, key: str, found: str, wanted: str, line: int) -> Finding:
+    return Finding(
+        check="user-conf",
+        severity=Severity.WARNING,
+        file=file,
+        key=key,
+        found=found,
+        wanted=wanted,
+        clause=f"{REPEATED}: user.conf is what the run was made with",
+        fix="Submit the user.conf of this run, or repeat the run with the one submitted.",
+        line=line,
+    )
 
 
 def user_conf_of(run: Run, benchmark: Benchmark, round_: Round) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from audit.compliance._performance import Comparison
 from audit.finding import Finding, Severity
+from audit.sampling import Sampling
 from loadgen_harness.run import Run
 
 CHECK = "verdict-text"
@@ -81,11 +82,25 @@ def _test01(said: Said) -> Iterator[Doubt]:
     missing = counted.get("num_missing_qsl_idxs", 0.0)
     yield from _none(counted, "num_perf_log_data_mismatch", "num_missing_qsl_idxs")
     matched = counted.get("num_perf_log_qsl_idx_match", entries)
-    if not matched > 0 or matched + missing != entries:
-        yield "num_perf_log_qsl_idx_match", _shown(matched), f"{_shown(entries)}, as num_perf_log_entries, and not 0"
+    if entries == 0:
+        yield "num_perf_log_entries", "0", "the responses that the test's run logged, 1 at least"
+    elif not matched > 0 or matched + missing != entries:
+        yield "num_perf_log_qsl_idx_match", _shown(matched), f"{_shown(entries)}, as num_perf_log_entries"
     answered = counted.get("num_acc_log_entries", math.nan) - counted.get("num_acc_log_duplicate_keys", 0.0)
     if said.samples and answered != said.samples:
         yield "num_acc_log_entries", _shown(answered), f"{said.samples:.0f}, the samples of the accuracy run"
+    yield from _sampled(said, entries)
+
+
+def _sampled(said: Said, entries: float) -> Iterator[Doubt]:
+    """As many responses were logged as the settings, the seed and the length of the test's run make of it."""
+    sampling = Sampling.of(said.audit) if said.audit else None
+    if sampling and sampling.issued:
+        least, most = sampling.bounds()
+        if not least <= entries <= most and entries:
+            wanted = f"{least}" if least == most else f"{least} to {most}"
+            yield "num_perf_log_entries", _shown(entries), f"{wanted}, as the run's sampling target and length make it"
+        return
     issued = _issued(said.audit)
     if issued and entries > issued:
         yield "num_perf_log_entries", _shown(entries), f"{issued:.0f} at most, the samples of the test's run"

@@ -48,8 +48,8 @@ def build(entries: Sequence[Entry], meta: Submission, places: Places, *, private
 
 def _built(entries: Sequence[Entry], meta: Submission, places: Places, partial: Path, *, private_ids: bool) -> bool:
     """Write into `partial`, and give it the tree's name; False where that is there already."""
-    fresh = not places.backup.exists()
     try:
+        fresh = not places.backup.exists()
         home = write(entries, meta, partial)
         truncate(partial, places.backup)
         if private_ids:

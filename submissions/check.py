@@ -15,7 +15,7 @@ from audit.official import judged
 from loadgen_harness import rounds
 from loadgen_harness.errors import UnknownName
 from loadgen_harness.types import Benchmark, Division, Round, Rules, Scenario, Seeds
-from submissions import layout, provenance, results, sealed, strays, structure, suite
+from submissions import layout, provenance, results, sealed, strays, structure, suite, weights
 from submissions.evidence import evidence
 from submissions.official import OfficialVerdict, official
 from submissions.structure import GUIDE, error
@@ -200,6 +200,8 @@ def _together(tree: _Tree) -> Iterator[Finding]:
     for each in gathered:
         yield from across.check(each)
     yield from duplicates.check(gathered)
+    yield from duplicates.responses(gathered)
+    yield from weights.unlike(tree.subjects)
     yield from sealed.shared(tree.path)
 
 

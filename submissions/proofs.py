@@ -142,6 +142,8 @@ def _other_hash(log: Path, recorded: str) -> str:
     if log.stat().st_size > LIMIT:
         return ""  # not truncated at all is a finding of its own
     digest = hashlib.sha256(log.read_bytes()).hexdigest()
+    if len(set(recorded)) == 1:
+        return "the hash of the whole log: no file has one digit alone"
     if recorded == hashlib.sha256(b"").hexdigest():
         return "the hash of the whole log, not of an empty file"
     if is_truncated(log):

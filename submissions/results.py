@@ -11,7 +11,7 @@ from audit.case import Case, Claim
 from audit.finding import Finding, Severity
 from loadgen_harness.run import Run
 from loadgen_harness.types import Limits, Scenario, TestMode
-from submissions import endpoint, inferred, layout, network, powered, proofs, strays, structure, verified
+from submissions import endpoint, inferred, layout, network, powered, proofs, strays, structure, verified, weights
 from submissions.structure import GUIDE, error
 from submissions.subject import Subject
 from submissions.system import MEASUREMENTS, retrained
@@ -95,7 +95,7 @@ def _files(subject: Subject) -> Iterator[Finding]:
     for path in (place.user_conf, place.readme):
         if path == place.user_conf and place.endpoint:
             continue
-        if not subject.readable(path) or not path.stat().st_size:
+        if not subject.readable(path) or not structure.said(path):
             what = ("file", "empty" if path.is_file() else "missing", "a text")
             yield error("structure", subject.name(path), what, f"{GUIDE}: files of a result", "write it")
     content, fault = structure.document(place.measurements, subject.tree)
@@ -103,6 +103,8 @@ def _files(subject: Subject) -> Iterator[Finding]:
     if content is None:
         yield error("measurements", name, ("file", fault, "JSON"), clause, "write the file again")
         return
+    yield from structure.repeated(place.measurements, subject.tree, "measurements")
+    yield from weights.stated(subject, content)
     for key in MEASUREMENTS:
         if not content.get(key):
             what = (key, repr(content.get(key, "missing")), "a meaningful text")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +27,7 @@ HARDWARE = (
 COUNTED = (*COUNTS, *AT_LEAST_ONE)
 TIDY = "mlcommons/inference, repository_checks.sh"
 CALIBRATED = "inference_rules.adoc, Weight Definition and Quantization: how weights were calibrated"
+MOST_KEYS = 20  # findings of one file
 LEFT_OVERS = ("__pycache__", "ptd_out.txt")
 
 
@@ -55,8 +58,9 @@ def submitter(home: layout.SubmitterFolder, tree: Path) -> Iterator[Finding]:
         what = ("src", "missing", "the source code")
         yield error("structure", name / "src", what, f"{GUIDE}: src", "add src/<benchmark>/README.md and the code")
     closed = home.division != Division.OPEN.value
-    if closed and not any(path.is_file() for path in home.calibrations):
-        what = ("calibration.md", "missing", "how weights were calibrated")
+    if closed and not any(map(said, home.calibrations)):
+        blank = any(path.is_file() for path in home.calibrations)
+        what = ("calibration.md", "nothing but blanks" if blank else "missing", "how weights were calibrated")
         yield error("structure", name, what, CALIBRATED, "add documentation/calibration.md")
     yield from _mapped(home, tree)
     for folder in layout.folders(home.results):
@@ -97,14 +101,29 @@ def system(home: layout.SubmitterFolder, name: str, tree: Path) -> Iterator[Find
     if described is None:
         yield error("system", path.relative_to(tree), ("file", fault, "JSON"), KEYS, "write the file again")
         return
+    yield from repeated(path, tree, "system")
     clause, fix = KEYS, "correct the key"
     for what in faults(described, home.division):
         impossible = what[0] in COUNTED and what[1] != "missing"
         yield error("system", path.relative_to(tree), what, HARDWARE if impossible else clause, fix)
     for key, wanted in (("division", home.division), ("submitter", home.submitter)):
         if key in described and str(described[key]).lower() != wanted.lower():
-            what = (key, repr(described[key]), repr(wanted))
+            what = (key, repr(described[key]), repr(wanted) + lookalike(str(described[key]), wanted))
             yield error("system", path.relative_to(tree), what, f"{clause}: as the folder", fix)
+
+
+def said(path: Path) -> bool:
+    """Whether a file is there that says anything at all."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return any(block.strip() for block in iter(lambda: file.read(1 << 16), b""))
+
+
+def lookalike(found: str, wanted: str) -> str:
+    """Which character only looks like the wanted one, in words; "" where that is not what differs."""
+    odd = next((letter for letter in found if not letter.isascii() and letter not in wanted), "")
+    return f"; {odd!r} is U+{ord(odd):04X}, {unicodedata.name(odd, 'without a name')}" if odd else ""
 
 
 def document(path: Path, tree: Path | None = None) -> tuple[dict[str, Any] | None, str]:
@@ -119,6 +138,32 @@ def document(path: Path, tree: Path | None = None) -> tuple[dict[str, Any] | Non
     if content is None:
         return None, "empty"
     return (content, "") if isinstance(content, dict) else (None, f"a {type(content).__name__}, not an object")
+
+
+def repeated(path: Path, tree: Path, check: str) -> Iterator[Finding]:
+    """Keys that stand more than once in an object of a JSON file: programs take the last, people read the first."""
+    try:
+        text = Inside(tree).read(path).decode("utf-8")
+        twice: dict[str, list[Any]] = {}
+        json.loads(text, object_pairs_hook=lambda pairs: _counted(pairs, twice))
+    except (Damaged, ValueError, RecursionError):
+        return  # that it cannot be read is another check's
+    for key, values in list(twice.items())[:MOST_KEYS]:
+        told = ", then ".join(repr(value)[:80] for value in values)
+        what = (key, f"stated {len(values)} times: {told}", "one value")
+        clause = f"{GUIDE}: JSON; RFC 8259, section 4: the names within an object should be unique"
+        found = error(check, layout.shown(path, tree), what, clause, "leave one of them")
+        yield found if any(value != values[0] for value in values) else replace(found, severity=Severity.WARNING)
+
+
+def _counted(pairs: list[tuple[str, Any]], twice: dict[str, list[Any]]) -> dict[str, Any]:
+    """The object of some pairs; what it states more than once is added to `twice`."""
+    made: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in made:
+            twice.setdefault(key, [made[key]]).append(value)
+        made[key] = value
+    return made
 
 
 def mapping(home: layout.SubmitterFolder) -> Mapping[str, str]:

@@ -155,8 +155,8 @@ class Pen:
         self._last = ""
 
     def path(self, kind: str) -> str:
-        """The element."""
-        return f'<path class="{kind}" d="{"".join(self._parts)}"/>'
+        """The element; nothing where nothing was drawn."""
+        return f'<path class="{kind}" d="{"".join(self._parts)}"/>' if self._parts else ""
 
 
 def boxes(corners: Iterable[tuple[Point, Point]], kind: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -45,7 +46,8 @@ def recorded_hash(logs: layout.Logs) -> str:
     if not logs.accuracy_text.exists() or not os.access(logs.accuracy_text, os.R_OK):
         return ""
     with logs.accuracy_text.open("rb") as file:
-        match = HASH.search(file.read(MOST_TEXT).decode("utf-8", errors="replace"))
+        text = file.read(MOST_TEXT).decode("utf-8", errors="replace")
+        match = HASH.search(io.StringIO(text, newline=None).read())  # with any line ends, as the official tools read
     return match.group(1) if match else ""
 
 

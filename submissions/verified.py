@@ -11,12 +11,14 @@ from pathlib import Path
 from audit import accuracy_counts, verdict_text
 from audit.compliance import _settings
 from audit.finding import Finding
+from audit.sampling import Sampling
 from loadgen_harness.run import Run
 from submissions import layout
 from submissions.structure import error
 from submissions.subject import Subject
 
 SCORE = re.compile(r"^(reference|test) score = (\d[\d.eE+]{0,30})\s*$", re.IGNORECASE | re.MULTILINE)
+LOGGED = re.compile(r"^num_perf_log_entries = (\d{1,15})\s*$", re.MULTILINE)
 PRINTED = 2e-5  # LoadGen's six digits, once more turned into a rate
 MOST_BYTES = 1_000_000
 # what the official scripts of all rounds compare, some of them as 1e9 over it
@@ -67,7 +69,31 @@ def test(place: layout.TestFolder, subject: Subject) -> Iterator[Finding]:
         yield from verdict_text.check(said)
     if subject.known:  # what older scripts compared differs from release to release
         yield from scores(place, subject)
-    yield from accuracy(place.accuracy, subject, subset=True)
+    impossible = list(accuracy(place.accuracy, subject, subset=True))
+    yield from impossible or _drawn(place, subject, audit)
+
+
+def _drawn(place: layout.TestFolder, subject: Subject, audit: Run | None) -> Iterator[Finding]:
+    """Whether the accuracy of TEST01's sampled responses can be what it states."""
+    own, whole = place.accuracy.accuracy_text, subject.place.accuracy.accuracy_text
+    loaded = audit.log.get("effective_performance_sample_count") if audit else None
+    logged = _logged(place, subject, audit)
+    if place.name != "TEST01" or not logged or not isinstance(loaded, int) or loaded < 1 or not subject.readable(own):
+        return
+    percent = accuracy_counts.percent(_text(whole)) if subject.readable(whole) else None
+    for finding in accuracy_counts.part(_text(own), accuracy_counts.Drawn(logged, loaded, percent)):
+        yield replace(finding, file=subject.name(own))
+
+
+def _logged(place: layout.TestFolder, subject: Subject, audit: Run | None) -> float:
+    """How many responses the test's run logged, by its settings, else by the text; 0 where neither says."""
+    sampling = Sampling.of(audit) if audit else None
+    least, most = sampling.bounds() if sampling and sampling.issued else (0, 0)
+    if least and least == most:
+        return least
+    path = place.path / verdict_text.ACCURACY
+    said = LOGGED.search(_text(path)) if subject.readable(path) else None
+    return float(said[1]) if said else 0.0
 
 
 def scores(place: layout.TestFolder, subject: Subject) -> Iterator[Finding]:

@@ -57,10 +57,20 @@
     header.append(button);
   });
 
+  // A page of hundreds of results holds each one's content as text that is read when it is opened.
+  const fill = (details) => {
+    const kept = details.querySelector(":scope > noscript");
+    if (!kept) return;
+    kept.insertAdjacentHTML("beforebegin", kept.textContent);
+    kept.remove();
+  };
+  addEventListener("toggle", (event) => event.target.matches("details.run[open]") && fill(event.target), true);
+
   const open = () => {
     const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
     const details = target && target.closest("details");
     if (!details) return;
+    fill(details);
     details.open = true;
     target.scrollIntoView();
     details.querySelector("summary").focus({ preventScroll: true });

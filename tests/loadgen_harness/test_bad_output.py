@@ -132,6 +132,10 @@ def test_an_archive_that_cannot_be_is_refused_before_anything_is_built(here: Pat
         told("submit", "plan.toml", "--campaign", "results", "--output", "t", "--archive", name)
 
 
+def test_a_backup_that_cannot_be(here: Path) -> None:
+    assert "too long" in told(*WRITERS["submit --backup"].format(out="x" * 300).split())
+
+
 def test_a_disk_that_fills_between_two_runs(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The finished run is kept, and once there is room the rest is done."""
     chosen, room = plan.read(Path("plan.toml")), durable.room

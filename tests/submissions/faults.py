@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.submissions import faults_power
+from tests.submissions import faults_evidence, faults_power
 from tests.submissions.faults_files import FILES, RUNS, TEXTS, TREE
 from tests.submissions.faults_logs import FIGURES, SETTINGS, VERDICTS
 from tests.submissions.mutations import (
@@ -31,6 +31,7 @@ FAULTS: dict[str, Mutation] = {
     **TEXTS,
     **TREE,
     **faults_power.POWER,
+    **faults_evidence.EVIDENCE,
 }
 
 # Changes that the rules allow.
@@ -45,5 +46,6 @@ ALLOWED: dict[str, Change] = {
     "a description of the software beside a result": write(OPEN / "pip_freeze.json", "{}"),
     "LoadGen's trace": write(SINGLE / RUN / "mlperf_log_trace.json", "[]"),
     **faults_power.ALLOWED,
+    **faults_evidence.ALLOWED,
     "folder names in lower case": lambda tree: (tree / OFFLINE).rename(tree / RESULT / "offline"),
 }

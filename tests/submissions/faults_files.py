@@ -52,7 +52,8 @@ RUNS: dict[str, Mutation] = {
         detail(OPEN / "accuracy", sut_name="TRT-LLM"), one("same-system", "sut_name")
     ),
     "a smaller data set": Mutation(
-        detail(OPEN / "accuracy", qsl_reported_total_count=5000), one("same-data", "qsl_reported_total_count")
+        detail(OPEN / "accuracy", qsl_reported_total_count=5000),
+        (*one("same-data", "qsl_reported_total_count"), *one("responses", "qsl_idx")),
     ),
     "the performance log as TEST04's": Mutation(
         copy(OFFLINE / RUN, OFFLINE / "TEST04" / RUN),

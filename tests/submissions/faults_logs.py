@@ -65,7 +65,12 @@ SETTINGS: dict[str, Mutation] = {
     ),
     "duration of a test": Mutation(
         both(MULTI / "TEST01" / RUN, effective_min_duration_ms=60000),
-        (*one("duration-setting", "effective_min_duration_ms"), *one("test-settings", "effective_min_duration_ms")),
+        (
+            *one("duration-setting", "effective_min_duration_ms"),
+            *one("test-settings", "effective_min_duration_ms"),
+            *one("responses", "seq_id"),  # which ones are logged follows from it too
+            *one("verdict-text", "num_perf_log_entries"),
+        ),
     ),
     "end after 20 s asked for": Mutation(
         both(OPEN / RUN, effective_max_duration_ms=20000), one("duration-setting", "effective_max_duration_ms")
@@ -177,7 +182,11 @@ VERDICTS: dict[str, Mutation] = {
     ),
     "TEST01 with another seed": Mutation(
         both(OFFLINE / "TEST01" / RUN, effective_accuracy_log_rng_seed=1),
-        one("audit-settings", "effective_accuracy_log_rng_seed"),
+        (
+            *one("audit-settings", "effective_accuracy_log_rng_seed"),
+            *one("responses", "seq_id"),
+            *one("verdict-text", "num_perf_log_entries"),
+        ),
     ),
 }
 FIGURES: dict[str, Mutation] = {

@@ -112,6 +112,8 @@ WARNS = {
     "folder",
 }
 WARNED = {
+    "accuracy of a few of a test's responses",
+    "a test far less accurate than the accuracy run",
     "another system's results",
     "notes between the scenarios",
     "notes in a test",
