@@ -139,5 +139,5 @@ def test_a_full_disk_ends_the_sampler_and_not_the_run(tmp_path: Path) -> None:
     assert log.read_text() != ""
     run = Run(write_log(tmp_path, end=0, power_begin=stamp(begin), power_end=stamp(end)))
     assert summarize(run) is None
-    assert {fault.key for fault in findings(run)} >= {"meter", "samples"}
+    assert {fault.key for fault in findings(run)} == {"meter", "utc_s"}  # it gave up before the window began
     assert len(read(tmp_path / "power" / "estimate.csv").samples) > 2

@@ -23,6 +23,7 @@ WIDEST = "[document.documentElement.scrollWidth, innerWidth]"
 OPEN = "[...document.querySelectorAll('details.run')].filter((each) => each.open).length"
 SHOWN = "[...document.querySelectorAll('table.cards tbody tr')].filter((row) => !row.hidden).length"
 FOCUS = "document.activeElement.tagName + ' ' + document.activeElement.textContent.trim().slice(0, 40)"
+FRAME = "new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(performance.now()))))"
 LIGHT = """
   const figures = (text) => text.match(/[\\d.]+/g).map(Number);
   const linear = (part) => (part / 255 <= 0.04045 ? part / 3294.6 : ((part / 255 + 0.055) / 1.055) ** 2.4);
@@ -235,17 +236,18 @@ def test_without_scripts_everything_is_there(tab: Tab, many: Path) -> None:
 
 @pytest.mark.slow
 def test_a_thousand_results(tab: Tab, tmp_path: Path) -> None:
-    """At most 10 MB, and interactive within 2 s: the best of five loads of a file, told by the page itself.
+    """At most 10 MB, and interactive within 2 s: the best of five loads of a file, by the page's own clock.
 
-    The last line of its script, when the whole page is parsed and every control is bound, notes performance.now(),
-    milliseconds since the navigation began.
+    Asked for once the page is loaded: performance.now(), milliseconds since the navigation began, at the first frame
+    after that, so with the whole page parsed, every control bound and the first screen laid out.
     """
     page = page_of(tmp_path, 1000)
     size = page.stat().st_size
     ready = []
     for _ in range(5):
         show(tab, page)
-        ready.append(int(tab.value("document.documentElement.dataset.readyMs")))
+        assert tab.value("document.documentElement.dataset.readyMs") is not None  # the script's last line
+        ready.append(round(tab.value(FRAME)))
     print(f"\n{size / 1e6:.2f} MB, interactive after {sorted(ready)} ms")
     assert size <= 10_000_000
     assert min(ready) < 2000
