@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from audit import clocks, described, sampling, stated
@@ -48,13 +49,26 @@ def loadgen(evidence: Evidence) -> Iterator[Finding]:
 def names(evidence: Evidence) -> Iterator[Finding]:
     """Every run names the same system under test and sample library, of the same size."""
     first, others = _parts(evidence)
-    for part in others:
-        for key in ("sut_name", "qsl_name", *_sizes(evidence, part)):
-            wanted, found = first.run.log.get(key), part.run.log.get(key)
-            if wanted is not None and found is not None and wanted != found:
+    for key in ("sut_name", "qsl_name", "qsl_reported_total_count", "effective_performance_sample_count"):
+        alike = [part for part in others if key in ("sut_name", "qsl_name", *_sizes(evidence, part))]
+        said = [(part, part.run.log[key]) for part in (first, *alike) if part.run.log.get(key) is not None]
+        usual, holder = _usual(said)
+        for part, found in said:
+            if found != usual:
                 check_ = "same-data" if key.startswith(("qsl_", "effective_")) else "same-system"
-                said = {"found": str(found), "wanted": f"{wanted}, as the {first.name} run", "clause": SAME_CODE}
-                yield _in_log(evidence, part.run, check_, key=key, **said)
+                told = {"found": str(found), "wanted": f"{usual}, as the {holder}", "clause": SAME_CODE}
+                yield _in_log(evidence, part.run, check_, key=key, **told)
+
+
+def _usual(said: list[tuple[Part, Any]]) -> tuple[Any, str]:
+    """What most runs say, else the first one, and who that is."""
+    values = [value for _, value in said]
+    if not values:
+        return None, ""
+    usual = max(values, key=values.count)  # of equally many the first
+    many = values.count(usual)
+    name = next(part.name for part, value in said if value == usual)
+    return usual, f"{name} run" if many == 1 or name == "performance" else f"{many} other runs"
 
 
 def _sizes(evidence: Evidence, part: Part) -> tuple[str, ...]:
@@ -73,6 +87,23 @@ def _limits(evidence: Evidence) -> Limits | None:
         return evidence.rules.limits.get(evidence.scenario)
     except UnknownName:
         return None
+
+
+def swapped(evidence: Evidence) -> Iterator[Finding]:
+    """The performance run read no audit.config and the tests' runs did, not the other way round."""
+    run = evidence.performance
+    if run is None or not _audited(run):
+        return
+    for name, test in evidence.tests.items():
+        if test.log and test.mode == run.mode and not _audited(test):
+            said = {"found": f"the run of a compliance test, and in {name}/ one of none", "wanted": "each in its place"}
+            clause = f"compliance test {name}: the performance run is made without audit.config"
+            found = _in_log(evidence, run, "test-settings", key="run", **said, clause=clause)
+            yield replace(found, fix=f"Put the logs of the performance run and of {name} in each other's place.")
+
+
+def _audited(run: Run) -> bool:
+    return any("audit.config" in warning for warning in run.log_warnings)
 
 
 def origins(evidence: Evidence) -> Iterator[Finding]:
@@ -162,6 +193,7 @@ CHECKS: tuple[CrossCheck, ...] = (
     names,
     origins,
     settings,
+    swapped,
     *sampling.CHECKS,
     *clocks.CHECKS,
     *stated.CHECKS,

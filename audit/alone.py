@@ -9,7 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from audit import accuracy, accuracy_counts, consistency, figures, known, rules, stopping, summary, validity
+from audit import (
+    absent,
+    accuracy,
+    accuracy_counts,
+    consistency,
+    dates,
+    figures,
+    known,
+    requested,
+    rules,
+    spans,
+    stopping,
+    summary,
+    validity,
+)
 from audit.case import Case, Check, Claim
 from audit.finding import Finding, Severity
 from loadgen_harness import rounds
@@ -32,9 +46,13 @@ NAMELESS = Benchmark(
 SOUND: tuple[Check, ...] = (validity.result, validity.loadgen_errors, validity.mode)
 TIMELESS: tuple[Check, ...] = (
     validity.scenario,
+    *requested.CHECKS,
     *figures.CHECKS,
+    *spans.CHECKS,
+    *dates.CHECKS,
     *stopping.CHECKS,
     *summary.CHECKS,
+    *absent.CHECKS,
     *consistency.CHECKS,
 )
 MOST_TEXT = 1 << 20  # bytes of an accuracy.txt
@@ -131,7 +149,8 @@ def _round(run: Run, name: str) -> tuple[Round | None, str]:
     past = next((past for past, own in earlier.items() if seeds and seeds.items() <= vars(own).items()), "")
     if past:
         return None, f"{past}, by its seeds"
-    return rounds.load(rounds.official()[-1]), "the newest: its seeds are of no round that is known here"
+    why = "its seeds are of no round that is known here" if seeds else "no log here says which"
+    return rounds.load(rounds.official()[-1]), f"assumed, as the newest: {why}"
 
 
 def _accuracy(run: Run, benchmark: Benchmark, round_: Round, scenario: Scenario | None) -> Iterator[Finding]:

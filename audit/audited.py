@@ -61,7 +61,8 @@ class Audited:
 
     `results` names every result that was looked at, also those without a finding; `place` names the result behind a
     finding's file ("" for what belongs to no result). `figures` are what results state, by name. `predicted` is what
-    the official checker would say, "" where it was never asked about such a folder.
+    the official checker would say, "" where it was never asked about such a folder. `unverified` names what nobody
+    could look at, so that a pass is not taken for more than it is.
     """
 
     path: Path
@@ -74,6 +75,7 @@ class Audited:
     predicted: str = ""
     answers: tuple[Answer, ...] = ()
     figures: Mapping[str, Figures] = field(default_factory=dict)
+    unverified: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:

@@ -40,6 +40,7 @@ CHECKS: Mapping[str, Asked] = {
     "loadgen-sources": Asked(RUN, "Was LoadGen built from the sources of its release?"),
     "loadgen-modified": Asked(RUN, "Was LoadGen built from a checkout without changes?"),
     "locked-setting": Asked(RUN, "Are the settings untouched that closed and network lock?"),
+    "requested": Asked(RUN, "Are the settings in effect those that LoadGen was asked for?"),
     "percentiles": Asked(RUN, "Do latencies rise from least to most, with a mean that fits between?"),
     "rates": Asked(RUN, "Do the rates agree with counts, latencies, the target rate and the clock?"),
     "times": Asked(RUN, "Do the time stamps follow each other, within the run and between runs?"),
@@ -49,6 +50,7 @@ CHECKS: Mapping[str, Asked] = {
     ),
     "verdict": Asked(RUN, "Does result_validity agree with the conditions that it sums up?"),
     "summary": Asked(RUN, "Does mlperf_log_summary.txt say what the detail log says?"),
+    "absent": _warns(RUN, "Is every line there that LoadGen always writes?"),
     "repeated": Asked(RUN, "Does the detail log state every figure once?"),
     "seeds": Asked(RUN, "Are LoadGen's three random seeds the round's?"),
     "duration-setting": Asked(RUN, "Was LoadGen told to run for the minimum duration?"),
@@ -67,7 +69,9 @@ CHECKS: Mapping[str, Asked] = {
     "sample-times": Asked(RUN, "Are the times of every sample in order?"),
     "percentile-recomputed": Asked(RUN, "Does the percentile recomputed from samples.npy agree with LoadGen's?"),
     "early-stopping-recomputed": Asked(RUN, "Does early stopping recomputed from samples.npy agree with LoadGen's?"),
-    "responses": Asked(RUN, "Does the accuracy run answer each sample exactly once?"),
+    "responses": Asked(
+        RUN, "Does the accuracy run answer each sample once, and does a test log what its settings choose?"
+    ),
     "empty-responses": _warns(RUN, "Is no response empty?"),
     "digest": Asked(RUN, "Is every file still what run.json recorded when the run ended?"),
     "record": Asked(RUN, "Does run.json say what the logs beside it say, with a digest of each?"),

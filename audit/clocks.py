@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
+from statistics import median_low
 
 from audit.case import DETAIL
 from audit.evidence import CrossCheck, Evidence
@@ -14,6 +15,7 @@ from loadgen_harness.errors import SuiteError
 from loadgen_harness.run import Run
 from power import log
 
+CLOCK = "Put back the log as LoadGen wrote it; where the clock was wrong, set it by NTP and repeat the run."
 APART_S = 180 * 86400  # a round's submission phase is shorter
 SLACK_S = 2.0  # an analyzer's sample stands for the second before it
 SPL = "spl.txt"
@@ -33,9 +35,10 @@ def order(evidence: Evidence) -> Iterator[Finding]:
             said = {"found": _time(span[1]), "wanted": f"after power_begin, {_time(span[0])}"}
             yield _finding(evidence, run, "times", Severity.ERROR, **said)
     if begun and max(begun.values()) - min(begun.values()) > APART_S:
-        name = max(begun, key=lambda each: begun[each])
+        usual = median_low(begun.values())
+        name = max(begun, key=lambda each: abs(begun[each] - usual))  # the odd one out; of two the later
         run = dict(evidence.runs())[name]
-        said = {"found": _time(begun[name]), "wanted": f"within half a year of {_time(min(begun.values()))}"}
+        said = {"found": _time(begun[name]), "wanted": f"within half a year of {_time(usual)}, as the other runs"}
         yield _finding(evidence, run, "times", Severity.WARNING, **said)
 
 
@@ -97,7 +100,7 @@ def _finding(evidence: Evidence, run: Run, check: str, severity: Severity, **sai
         file=evidence.name(run.file(DETAIL)),
         key="power_end" if check == "times" else "power_begin",
         clause=CLAUSE,
-        fix="Repeat the runs one after another on a quiet system.",
+        fix=CLOCK if check == "times" else "Repeat the runs one after another on a quiet system.",
         line=run.line("power_end" if check == "times" else "power_begin"),
         **said,
     )

@@ -59,14 +59,14 @@ def responses(evidences: Sequence[Evidence]) -> Iterator[Finding]:
                 holders[part, content][ORDERS.get(measured, measured)].append(Logged(each, part, run))
     for kinds in holders.values():
         fewest, *others = sorted(kinds.values(), key=len)
-        for each in fewest if others else ():
+        for copy in fewest if others else ():
             first = others[0][0]
-            if set(_marks(first.run)) & set(_marks(each.run)):
+            if set(_marks(first.run)) & set(_marks(copy.run)):
                 continue  # the whole run is a copy: told above
             place = first.evidence.name(first.run.file(ACCURACY_LOG))
             wanted = "the responses of its own run, in the order of its scenario: one of the two is a copy"
-            file = each.evidence.name(each.run.file(ACCURACY_LOG))
-            yield replace(_finding(first, each), file=file, key="responses", found=f"those of {place}", wanted=wanted)
+            file = copy.evidence.name(copy.run.file(ACCURACY_LOG))
+            yield replace(_finding(first, copy), file=file, key="responses", found=f"those of {place}", wanted=wanted)
 
 
 def between(evidences: Sequence[Evidence]) -> Iterator[tuple[Path, Finding]]:

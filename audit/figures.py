@@ -11,17 +11,14 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from audit.case import Case, Check
-from audit.finding import Finding, Severity
+from audit.finding import Finding
 from loadgen_harness.types import TestMode
 
 PRINTED = 2e-5  # relative: one rate of six digits over another
 PLACES = 0.0051  # old summaries state rates with two places, and old logs do not state them
-WALL = 0.01  # relative: a wall clock that was set during the run
-WALL_S = 0.05
-IDLE = 0.05  # relative: how much longer than its timed part a run may have lasted
-IDLE_S = 5.0
 SIGMAS = 5.0
 SHOWN = 5  # keys named
+WORDS = re.compile(r"_(scenario|test_mode|validity|reason|result)$")  # keys that hold a text
 CLAUSE = "inference_rules.adoc, LoadGen Operation: LoadGen tracks the latency of queries and computes final metrics"
 FIX = "Submit the log as LoadGen wrote it, or repeat the run."
 
@@ -97,6 +94,15 @@ def repeated(case: Case) -> Iterator[Finding]:
     """Every setting and result stands in the log once: readers differ on which of several counts."""
     for key in sorted(case.run.repeated)[:SHOWN]:
         yield _finding(case, "repeated", key, "one line", found=f"several, the last {case.log.get(key)}")
+
+
+def numbers(case: Case) -> Iterator[Finding]:
+    """A figure is a number: readers differ on one in quotation marks."""
+    for key, value in case.log.items():
+        figure = key.startswith(("result_", "generated_", "effective_", "early_stopping_latency"))
+        if figure and not isinstance(value, int | float) and not WORDS.search(key):
+            yield _finding(case, "readable", key, "a number", found=repr(value)[:80])
+            return
 
 
 def positive(case: Case) -> Iterator[Finding]:
@@ -195,41 +201,6 @@ def server(case: Case) -> Iterator[Finding]:
         yield _finding(case, "rates", keys[0], wanted)
 
 
-def window(case: Case) -> Iterator[Finding]:
-    """What LoadGen timed fits between power_begin and power_end, and fills most of it."""
-    length = case.run.duration_s
-    if not case.performance or length is None:
-        return
-    spans = [*_whole(case), *_least(case)]
-    for key, span in spans:
-        if span > length * (1 + WALL) + WALL_S:
-            wanted = f"at most the {length:.3f} s between power_begin and power_end"
-            yield _finding(case, "rates", key, wanted, found=f"{case.log.get(key)}, which takes {span:.3f} s")
-            return
-    for key, span in _whole(case) if case.timed else ():
-        if span * (1 + IDLE) + IDLE_S < length:
-            found = f"{case.log.get(key)}, which takes {span:.3f} s"
-            wanted = f"most of the {length:.3f} s between power_begin and power_end"
-            yield _finding(case, "rates", key, wanted, found=found, severity=Severity.WARNING)
-
-
-def _whole(case: Case) -> Iterator[tuple[str, float]]:
-    """(key, seconds) that the run took from its first query to its last by a figure of the log."""
-    if case.run.scenario == "Offline" and (most := case.number(LATENCY.most)):
-        yield LATENCY.most, most / 1e9
-    rates = {"SingleStream": "result_qps_with_loadgen_overhead", "Server": "result_completed_samples_per_sec"}
-    key, count = rates.get(case.run.scenario, ""), queries(case)
-    if (rate := case.number(key)) and rate > 0 and count > 1:
-        yield key, (count - 1) / rate
-
-
-def _least(case: Case) -> Iterator[tuple[str, float]]:
-    """(key, seconds) that queries took one after another, without what LoadGen does between them."""
-    key = {"SingleStream": LATENCY.mean, "MultiStream": QUERY.mean}.get(case.run.scenario, "")
-    if (mean := case.number(key)) and queries(case):
-        yield key, mean * queries(case) / 1e9
-
-
 def generated(case: Case) -> Iterator[Finding]:
     """Offline: LoadGen generates the samples that the settings ask for, whole data sets of them in equal issue."""
     keys = ("generated_samples_per_query", "effective_samples_per_query", "effective_sample_concatenate_permutation")
@@ -237,14 +208,6 @@ def generated(case: Case) -> Iterator[Finding]:
     timed = case.run.scenario == "Offline" and case.run.mode != TestMode.ACCURACY.value
     if timed and made and asked and (made < asked if equal else made != asked):
         yield _finding(case, "rates", keys[1], f"{made:.0f}, as {keys[0]}")
-
-
-def clock(case: Case) -> Iterator[Finding]:
-    """The run lasted no longer by the wall clock than LoadGen's own time stamps of its log lines."""
-    stamp, length = case.run.time_ms("power_end"), case.run.duration_s
-    if case.performance and stamp and length is not None and length > stamp / 1000 * (1 + WALL) + WALL_S:
-        wanted = f"at most {stamp / 1000:.3f} s after power_begin, when LoadGen wrote the line"
-        yield _finding(case, "times", "power_end", wanted, found=f"{length:.3f} s after power_begin")
 
 
 def tokens(case: Case) -> Iterator[Finding]:
@@ -279,14 +242,13 @@ def _finding(case: Case, check: str, key: str, wanted: str, **more: object) -> F
 
 CHECKS: tuple[Check, ...] = (
     repeated,
+    numbers,
     positive,
     rising,
     means,
     single_stream,
     server,
-    window,
     generated,
-    clock,
     tokens,
     first_tokens,
 )

@@ -140,13 +140,19 @@ RUNS: tuple[Row, ...] = (
     *_unread("query-count percentile locked-setting", "not read in scenarios with early stopping"),
     *_unread("loadgen-version loadgen-sources loadgen-modified", "which LoadGen wrote a log is not read"),
     *_unread(
-        "consistency percentiles rates tokens times early-stopping-figures verdict repeated", "figures are not compared"
+        "consistency percentiles rates tokens times early-stopping-figures verdict repeated requested",
+        "figures are not compared",
     ),
+    *_unread("absent", "these lines are not read"),
     *_unread("responses empty-responses", "the accuracy log is not opened"),
     *_unread(
         "sample-count sample-times percentile-recomputed early-stopping-recomputed digest", "no record of samples"
     ),
     *_unread("summary", "mlperf_log_summary.txt is never opened"),
+    Row("readable", REJECTS, "settings that it compares are not there", key="^settings$"),
+    Row("readable", ACCEPTS, "it makes a number of a text", key="^result_"),
+    Row("readable", ACCEPTS, "Python's reader takes NaN, Infinity and a key twice", found="not strict JSON"),
+    Row("readable", ACCEPTS, "mlperf_log_summary.txt is never opened", file=r"mlperf_log_summary\.txt$"),
     Row("readable", CRASHES, "a line that is no JSON or no UTF-8 ends the whole run", file=r"mlperf_log_detail\.txt$"),
     Row("readable", ACCEPTS, "the accuracy log is not opened", file=r"mlperf_log_accuracy\.json$"),
 )
@@ -216,6 +222,7 @@ TEXTS: tuple[Row, ...] = (
 TREE: tuple[Row, ...] = (
     Row("suite", CRASHES, "a system type without this benchmark is not foreseen", key="system_type"),
     Row("suite", REJECTS, "scenarios_check fails every scenario of the benchmark"),
+    Row("system", ACCEPTS, "of a key that stands twice the last counts", found="^stated "),
     Row("system", CRASHES, "the description is read outside of any check", key="^file$"),
     Row("system", CRASHES, "a type of system that it does not know", key="^system_type$", division="closed"),
     Row(
@@ -230,12 +237,12 @@ TREE: tuple[Row, ...] = (
     Row("system", ACCEPTS, "the suite is not asked", division="network", key="^system_type$", found="^'(edge|data)"),
     Row("system", ACCEPTS, "any value will do", key="^(network_|nic_|number_nic_|number_conn|net_soft)", found="^'"),
     Row("system", ACCEPTS, "descriptions are not compared with each other", key="^system_name$", found=" in .* and "),
-    Row("system", ACCEPTS, "of a key that stands twice the last counts", found="^stated "),
     Row("system", REJECTS, "SystemCheck"),
     Row("structure", ACCEPTS, "an empty tree has no result that could fail", key="^results$"),
     Row("structure", REJECTS, "directory_exist_check wants src/", key="^src$"),
     Row("structure", REJECTS, "extra_files_check", key="^(images|videos)$"),
     Row("structure", ACCEPTS, "left to the old checker", key=r"^(calibration\.md|system)$"),
+    Row("structure", REJECTS, "no scenario has a name with blanks", key="^scenario$", found=r"^\s|\s$"),
     Row("structure", CRASHES, "every folder counts as a scenario, and its logs are missing", key="^scenario$"),
     Row("structure", CRASHES, "every folder counts as a benchmark", key="^benchmark$", division="closed"),
     Row("structure", REJECTS, "a mapped name is not looked up again", key="^model_mapping$"),
@@ -247,6 +254,7 @@ TREE: tuple[Row, ...] = (
     Row("structure", ACCEPTS, "the accuracy folder of a test counts only where its bytes differ", part="test"),
     Row("structure", CRASHES, "logs are read outside of any check", file=r"detail\.txt$", found="^missing"),
     Row("structure", REJECTS, "an empty log holds no setting", file=r"detail\.txt$", found="^empty"),
+    Row("structure", ACCEPTS, "a file of blanks is a file", found="^nothing but blanks"),
     Row("structure", REJECTS, "required_files_check and accuracy_result_check", key="^file$"),
     Row("stray", REJECTS, "an exact list of files", part="test", file=r"/performance/run_1/", division="closed"),
     *_unread("stray", "what else lies there is left to the old checker"),

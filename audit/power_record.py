@@ -104,7 +104,8 @@ def load(folder: Path, root: Path, *, old: bool = False) -> tuple[Record, list[F
         sides.append(side)
         if fault:
             found.append(empty.fault("record", file, ("file", fault, "the summary of a session")))
-    return Record(folder, root, *sides, old=old), found
+    client, server = sides
+    return Record(folder, root, client, server, old), found
 
 
 def _summary(path: Path, root: Path) -> tuple[Mapping[str, Any], str]:

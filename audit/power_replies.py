@@ -118,7 +118,7 @@ def _configured(record: Record) -> list[Any]:
     """The analyzers of the session; earlier servers knew but one, and wrote no list."""
     told = record.server.get("ptd_config")
     alone = record.old and isinstance(told, dict)
-    return [told] if alone else entry(record.server, "ptd_config", list)  # type: ignore[no-any-return]
+    return [told] if alone else entry(record.server, "ptd_config", list)
 
 
 def _two_numbers(config: dict[str, object]) -> bool:

@@ -9,7 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from audit import consistency, figures, limits, locked, record, release, runtime, stopping, summary, validity
+from audit import (
+    absent,
+    consistency,
+    dates,
+    figures,
+    limits,
+    locked,
+    record,
+    release,
+    requested,
+    runtime,
+    spans,
+    stopping,
+    summary,
+    validity,
+)
 from audit.case import ACCURACY_LOG, DETAIL, Case, Check, Claim
 from audit.compliance import _settings
 from audit.finding import Finding, Severity
@@ -17,14 +32,32 @@ from loadgen_harness.run import Run
 from loadgen_harness.types import Benchmark, Round
 
 TRUNCATED_BYTES = 10240
+WRITTEN = (
+    "scenario",
+    "test_mode",
+    "samples_per_query",
+    "target_qps",
+    "min_duration_ms",
+    "min_query_count",
+    "qsl_rng_seed",
+    "sample_index_rng_seed",
+    "schedule_rng_seed",
+    "performance_issue_unique",
+    "performance_issue_same",
+)
+HOLE = 3  # of these: fewer are a key taken out, which has a finding of its own
 CHECKS: tuple[Check, ...] = (
     *validity.CHECKS,
     *release.CHECKS,
     *limits.CHECKS,
     *locked.CHECKS,
+    *requested.CHECKS,
     *figures.CHECKS,
+    *spans.CHECKS,
+    *dates.CHECKS,
     *stopping.CHECKS,
     *summary.CHECKS,
+    *absent.CHECKS,
     *consistency.CHECKS,
     *record.CHECKS,
     *runtime.CHECKS,
@@ -52,10 +85,19 @@ def readable(run: Run, claim: Claim) -> Iterator[Finding]:
     for damage in run.damage:
         if not (damage.startswith(ACCURACY_LOG) and truncated(run)):
             yield _damaged(damage)
+    yield from _holed(run)
     if not run.log and not run.damage:
         yield _file_finding(DETAIL, "empty", "no LoadGen record", "repeat the run.")
     elif run.log and claim.scenario is None:
         yield _file_finding(DETAIL, "effective_scenario", "missing", "repeat the run.")
+
+
+def _holed(run: Run) -> Iterator[Finding]:
+    """A log that states results lacks settings that every LoadGen since v0.7 writes one after another."""
+    lacking = [key for key in WRITTEN if f"effective_{key}" not in run.log]
+    if run.syntax == "mllog" and HOLE <= len(lacking) < len(WRITTEN) and "result_validity" in run.log:
+        found = f"{len(lacking)} of {len(WRITTEN)} settings are not in the log: {', '.join(lacking)}"
+        yield _file_finding(DETAIL, "settings", found, "restore the file or repeat the run.")
 
 
 def truncated(run: Run) -> bool:

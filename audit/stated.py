@@ -103,7 +103,7 @@ def user_conf(evidence: Evidence) -> Iterator[Finding]:
             continue
         yield _differing(evidence.name(path), key, text, logged.shown(value), number)
     lines = small_text(path).strip().splitlines()  # nothing at all is another check's
-    if lines and not any(map(CONF_LINE.fullmatch, lines)):
+    if lines and all(not line.strip() or line.lstrip().startswith("#") for line in lines):
         yield from _unsaid(evidence.name(path), run)
 
 

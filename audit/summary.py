@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from audit.case import SUMMARY, Case, Check
-from audit.finding import Finding
+from audit.finding import Finding, Severity
 from loadgen_harness.plain_log import number
 from loadgen_harness.run import Run
 
@@ -15,6 +15,8 @@ MOST_BYTES = 1_000_000
 SECTION = "Test Parameters Used"
 PARAMETER = re.compile(r"([a-z_]{1,60})(?: \((ms|ns)\))?\s*:\s*(\S{1,40})\s*")
 HEADLINE = re.compile(r"(\d{1,3}(?:\.\d+)?)th percentile latency \(ns\)\s*:\s*(\d{1,19})")
+VERDICT = re.compile(r"Result is : (?:IN)?VALID")
+OTHERS = 5  # latencies that differ at once are no slip and no edit
 HUNDREDTHS = 0.0051  # the summary states some rates with two places
 DIGITS = 1e-5  # and others with six digits
 COUNTED = ("num_errors", "num_warnings")
@@ -28,6 +30,15 @@ def agrees(case: Case) -> Iterator[Finding]:
     if case.run.syntax != "mllog":
         return  # a plain log states results in its summary alone
     lines = lines_of(case.run)
+    found = list(_differing(case, lines))
+    latencies = sum("latency" in each.key or "percentile" in each.key for each in found)
+    if latencies >= OTHERS:
+        more = {"file": SUMMARY, "found": f"{len(found)} figures differ, {latencies} of them latencies: of another run"}
+        yield case.finding("summary", "figures", "those of the detail log beside it", clause=CLAUSE, fix=FIX, **more)
+    yield from found
+
+
+def _differing(case: Case, lines: list[str]) -> Iterator[Finding]:
     for key, said in {**case.run.summary, **parameters(lines)}.items():
         value = case.log.get(key)
         if value is None or key in COUNTED or key in OTHER_UNIT or _same(said, value):
@@ -37,11 +48,20 @@ def agrees(case: Case) -> Iterator[Finding]:
 
 
 def errors(case: Case) -> Iterator[Finding]:
-    """The summary tells of errors where the detail log holds some, and only there."""
-    said = case.run.summary.get("num_errors")
-    if case.run.syntax == "mllog" and said is not None and bool(said) != bool(case.run.error_count):
-        more = {"file": SUMMARY, "found": said, "clause": CLAUSE, "fix": FIX}
-        yield case.finding("summary", "errors", case.run.error_count, **more)
+    """The summary tells of errors and warnings where the detail log holds some, and only there."""
+    for name, count in (("errors", case.run.error_count), ("warnings", len(case.run.log_warnings))):
+        said = case.run.summary.get(f"num_{name}")
+        if case.run.syntax == "mllog" and said is not None and bool(said) != bool(count):
+            more = {"file": SUMMARY, "found": said, "clause": CLAUSE, "fix": FIX}
+            yield case.finding("summary", name, count, **more)
+
+
+def text(case: Case) -> Iterator[Finding]:
+    """The summary is text as LoadGen writes it; in another encoding nothing would be found in it."""
+    content = case.run.read(SUMMARY, MOST_BYTES)
+    if b"\0" in content or content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        more = {"file": SUMMARY, "found": "UTF-16, or no text", "clause": CLAUSE, "fix": FIX}
+        yield case.finding("readable", "encoding", "UTF-8", **more)
 
 
 def headline(case: Case) -> Iterator[Finding]:
@@ -52,6 +72,10 @@ def headline(case: Case) -> Iterator[Finding]:
     if "result_validity" not in case.run.summary and "result_validity" in case.log:
         yield case.finding("summary", "Result is", case.log["result_validity"], found="missing", **more)
     lines = lines_of(case.run)
+    for at, line in enumerate(lines, start=1):
+        if line.startswith("Result is") and not VERDICT.fullmatch(line):
+            doubt = {"found": repr(line), "line": at, "severity": Severity.WARNING}
+            yield case.finding("summary", "Result is", "'Result is : VALID', as LoadGen writes it", **doubt, **more)
     for at, match in enumerate(map(HEADLINE.fullmatch, lines), start=1):
         known = [case.log[key] for key in _headlines(case, match[1]) if key in case.log] if match else []
         if match and known and int(match[2]) not in known:
@@ -98,4 +122,4 @@ def _same(said: Any, value: Any) -> bool:
     return str(said).replace(" ", "") == str(value).replace(" ", "")
 
 
-CHECKS: tuple[Check, ...] = (agrees, errors, headline)
+CHECKS: tuple[Check, ...] = (text, agrees, errors, headline)

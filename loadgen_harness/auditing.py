@@ -32,6 +32,7 @@ def check(args: argparse.Namespace) -> int:
     asked = subjects.Asked(
         args.round, args.benchmark, Scenario(args.scenario) if args.scenario else None, args.official, args.backup
     )
+    _refuse_paths(args.paths)
     kinds = {path: recognise.kind_of(path) for path in args.paths}
     subjects.refuse(kinds, asked)
     if args.output and args.output.is_dir():
@@ -45,6 +46,17 @@ def check(args: argparse.Namespace) -> int:
     _tell(audits, args.format, args.output)
     accepted = all(answer.verdict == ACCEPTS for audited in audits for answer in audited.answers)
     return verbs.OK if accepted and all(audited.passed for audited in audits) else verbs.FOUND
+
+
+def _refuse_paths(paths: Sequence[Path]) -> None:
+    """Raises BadInput for a path that names nothing, or one folder twice."""
+    seen: dict[Path, Path] = {}
+    for path in paths:
+        whole = path.resolve()
+        if whole in seen:
+            also = "" if seen[whole] == path else f" as {seen[whole]}"
+            raise BadInput(f"{path} is given twice{also}: name each folder once.")
+        seen[whole] = path
 
 
 def _mend(path: Path, kind: Kind, *, sure: bool) -> None:

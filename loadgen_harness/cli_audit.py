@@ -12,7 +12,7 @@ DTYPES = ("", "int16", "int32", "int64", "float32")
 def check(parser: argparse.ArgumentParser) -> None:
     """Arguments of `lgh check`."""
     parser.epilog = "Beside these: --round NAME, the round to judge by (default: the one that the logs tell)."
-    parser.add_argument("paths", type=Path, nargs="+", help="trees, run folders, Endpoints results, power sessions")
+    parser.add_argument("paths", type=_folder, nargs="+", help="trees, run folders, Endpoints results, power sessions")
     parser.add_argument("--benchmark", default="", help="of logs outside a tree: the official benchmark they are of")
     parser.add_argument("--scenario", default="", help="of such logs: Interactive, which they call Server")
     parser.add_argument("--official", type=Path, help="ask the checkers of this mlcommons/inference; or `installed`")
@@ -92,3 +92,10 @@ def _verify(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
     parser.add_argument("--data", type=Path, help="the data set's labels, for tests that score responses")
     parser.add_argument("--dtype", default="", choices=DTYPES, help="TEST06: type of a logged token (default: int32)")
     parser.add_argument("--output", type=Path, required=True, help="folder for verify_*.txt")
+
+
+def _folder(text: str) -> Path:
+    """A path; an empty one would be the working folder, which nobody named."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("an empty name: give the folder to check (. for this one)")
+    return Path(text)

@@ -155,7 +155,7 @@ class _Reader:
         huge = len(line) > LONG and not _FLAT.fullmatch(line)
         record = _parsed(line) if line.startswith(_PREFIX) and not huge else None
         if record is None:
-            self.damaged(number, "too long for a LoadGen record" if huge else "not a LoadGen record")
+            self.damaged(number, "too long for a LoadGen record" if huge else _fault(line))
         return record
 
     def damaged(self, number: int, what: str) -> None:
@@ -174,9 +174,15 @@ class _Reader:
         return self.log
 
 
-def _parsed(line: bytes) -> _Record | None:
+def _fault(line: bytes) -> str:
+    """What is wrong with a line that is no record."""
+    strange = line.startswith(_PREFIX) and _parsed(line, strictly=False) is not None
+    return "not strict JSON: NaN, Infinity or a key twice" if strange else "not a LoadGen record"
+
+
+def _parsed(line: bytes, *, strictly: bool = True) -> _Record | None:
     try:
-        entry = parsed_json(line[len(_PREFIX) :].decode("utf-8", "replace"))
+        entry = parsed_json(line[len(_PREFIX) :].decode("utf-8", "replace"), strictly=strictly)
         notes, time_ms = entry["metadata"], entry.get("time_ms")
         flags = bool(notes["is_error"]), bool(notes["is_warning"])
         return _Record(str(entry["key"]), entry["value"], *flags, _number(time_ms))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import stat
 from pathlib import Path
@@ -121,15 +122,37 @@ class Folder:
         self.damage["".join(each if each.isprintable() else "?" for each in sentence[:SENTENCE])] = None
 
 
-def parsed(text: str) -> Any:
+def parsed(text: str, *, strictly: bool = False) -> Any:
     """JSON, in which halves of surrogate pairs become question marks: nobody could print them.
 
-    Raises ValueError, or RecursionError for what is nested too deep.
+    `strictly` refuses what Python alone reads, and readers differently: NaN and Infinity, a key twice. Raises
+    ValueError, or RecursionError for what is nested too deep.
     """
-    content = json.loads(text)
+    strict: dict[str, Any] = {"object_pairs_hook": _unique, "parse_constant": _refused, "parse_float": _finite}
+    content = json.loads(text, **(strict if strictly else {}))
     if "\\ud" in text or "\\uD" in text:
         content = json.loads(json.dumps(content, ensure_ascii=False).encode("utf-8", "replace"))
     return content
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, each of whose keys stands there once."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError("a key twice")
+    return content
+
+
+def _refused(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _finite(text: str) -> float:
+    """A number that a float can hold."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is too large")
+    return value
 
 
 def _absent(path: Path | str) -> Damaged:

@@ -19,7 +19,7 @@ from loadgen_harness.types import Benchmark, Division, Round, Scenario
 from power import energy, session
 from power.figures import ends
 from submissions import check as checks
-from submissions import endpoint, layout, provenance, recognise, stated
+from submissions import endpoint, layout, provenance, recognise, stated, unverified
 from submissions import official as checkers
 from submissions.recognise import Kind
 from submissions.subject import Subject
@@ -62,6 +62,9 @@ def every(paths: Sequence[Path], asked: Asked) -> list[Audited]:
 def refuse(kinds: Mapping[Path, Kind], asked: Asked) -> None:
     """Say what of the command line has no meaning for what it names; raises BadInput where nothing is left of it."""
     trees = [path for path, kind in kinds.items() if kind is Kind.TREE]
+    if trees and (asked.benchmark or asked.scenario):
+        option = "--benchmark" if asked.benchmark else "--scenario"
+        raise BadInput(f"{option} says what a folder of logs is; in the tree {trees[0]} the folders' names say it.")
     if asked.backup and len(trees) != 1:
         raise BadInput("--backup holds the whole accuracy logs of one submission tree: give that tree with it.")
     if asked.backup and not asked.backup.is_dir():
@@ -93,6 +96,7 @@ def _tree(path: Path, asked: Asked) -> Audited:
         results=tuple(dict.fromkeys(layout.result_of(place.as_posix()) for place in places)),
         place=layout.result_of,
         predicted=expected,
+        unverified=unverified.of_tree(checked.subjects, asked.backup),
         answers=tuple(_answers(path, asked.checkout, round_)) if asked.checkout else (),
     )
 
@@ -159,6 +163,7 @@ def _run(path: Path, asked: Asked) -> Audited:
         round=round_.name,
         round_from="as asked" if asked.round else "run.json says so",
         findings=(*assess.findings_of(run, round_=round_), *user_conf_of(run, benchmark, round_)),
+        unverified=unverified.of_logs(run, alone=False),
         figures={place: _stated(run, benchmark, round_)},
         results=(place,),
         place=lambda file: place,
@@ -221,9 +226,11 @@ def _endpoint(path: Path, asked: Asked) -> Audited:
 
 def _lone(path: Path, asked: Asked, judged: alone.Judged, found: tuple[Finding, ...]) -> Audited:
     place = f"{judged.benchmark.name}/{asked.scenario or Run(path).scenario or 'unknown'}"
+    kind = recognise.kind_of(path)
     return Audited(
         path=path,
-        kind=recognise.kind_of(path).value,
+        kind=kind.value,
+        unverified=unverified.of_logs(Run(path), alone=True) if kind is Kind.LOGS else (),
         round=judged.round.name,
         round_from=judged.round_from,
         findings=found,

@@ -30,6 +30,7 @@ def _audited(audited: Audited) -> dict[str, Any]:
         "round": audited.round,
         "round_from": visible(audited.round_from),
         "passed": audited.passed,
+        "unverified": visible("; ".join(audited.unverified)),
         "headline": visible(headline(audited)),
         "verdicts": [tuple(map(visible, row)) for row in verdicts(audited)],
         "differences": [(visible(each.sentence), tuple(map(visible, each.places))) for each in audited.differences],

@@ -96,7 +96,7 @@ def _files(subject: Subject) -> Iterator[Finding]:
         if path == place.user_conf and place.endpoint:
             continue
         if not subject.readable(path) or not structure.said(path):
-            what = ("file", "empty" if path.is_file() else "missing", "a text")
+            what = ("file", _said_of(path), "a text")
             yield error("structure", subject.name(path), what, f"{GUIDE}: files of a result", "write it")
     content, fault = structure.document(place.measurements, subject.tree)
     name, clause = subject.name(place.measurements), f"{GUIDE}: measurements.json"
@@ -111,6 +111,13 @@ def _files(subject: Subject) -> Iterator[Finding]:
             yield error("measurements", name, what, clause, "state it")
     if subject.closed and content.get("retraining"):
         yield from _retraining(str(content["retraining"]), name)
+
+
+def _said_of(path: Path) -> str:
+    """Why a small file says nothing."""
+    if not path.is_file():
+        return "missing"
+    return "nothing but blanks" if path.stat().st_size else "empty"
 
 
 def _retraining(stated: str, name: str) -> Iterator[Finding]:

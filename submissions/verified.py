@@ -10,6 +10,7 @@ from pathlib import Path
 
 from audit import accuracy_counts, verdict_text
 from audit.compliance import _settings
+from audit.compliance._performance import RESULTS
 from audit.finding import Finding
 from audit.sampling import Sampling
 from loadgen_harness.run import Run
@@ -89,11 +90,10 @@ def _logged(place: layout.TestFolder, subject: Subject, audit: Run | None) -> fl
     """How many responses the test's run logged, by its settings, else by the text; 0 where neither says."""
     sampling = Sampling.of(audit) if audit else None
     least, most = sampling.bounds() if sampling and sampling.issued else (0, 0)
-    if least and least == most:
-        return least
     path = place.path / verdict_text.ACCURACY
     said = LOGGED.search(_text(path)) if subject.readable(path) else None
-    return float(said[1]) if said else 0.0
+    logged = float(said[1]) if said else 0.0
+    return logged if not most or least <= logged <= most else 0.0  # else the count is the fault
 
 
 def scores(place: layout.TestFolder, subject: Subject) -> Iterator[Finding]:
@@ -111,7 +111,7 @@ def scores(place: layout.TestFolder, subject: Subject) -> Iterator[Finding]:
             and _figures(run)
             and not any(math.isclose(score, each, rel_tol=PRINTED) for each in _figures(run))
         ):
-            what = (f"{kind} score", match[2], f"a figure of the {kind} run that lies here")
+            what = (f"{kind} score", match[2], f"{_nearest(run, score)} of the {kind} run that lies here")
             clause = f"compliance test {place.name}: the submission's own performance run is verified"
             yield error("compliance", subject.name(path), what, clause, f"verify {place.name} again with these logs")
 
@@ -124,6 +124,17 @@ def _samples(subject: Subject) -> float | None:
 def _text(path: Path) -> str:
     with path.open("rb") as file:
         return file.read(MOST_BYTES).decode("utf-8", errors="replace")
+
+
+def _nearest(run: Run, score: float) -> str:
+    """The scenario's result as the log has it, or as the rate that it makes where the score is nearer to that."""
+    key = RESULTS.get(run.scenario, "")
+    value = run.log.get(key)
+    if not isinstance(value, int | float) or not value > 0:
+        return "a figure"
+    apart = [abs(math.log(each / score)) for each in (value, 1e9 / value)]
+    shown = f"{value:.12g}" if apart[0] <= apart[1] else f"{1e9 / value:.10g} = 1e9 / {value:.12g}"
+    return f"{shown}, {key}"
 
 
 def _figures(run: Run) -> list[float]:

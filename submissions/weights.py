@@ -12,6 +12,7 @@ from audit.finding import Finding, Severity
 from submissions import structure
 from submissions.structure import error
 from submissions.subject import Subject
+from submissions.system import retrained
 
 MODEL = "inference_rules.adoc, Closed Division: the reference model and weights; no retraining, no pruning"
 # what no closed model may have undergone, unless it says that it did not
@@ -24,7 +25,8 @@ FIX = "correct the text, or submit to the open division"
 
 def stated(subject: Subject, content: Mapping[str, Any]) -> Iterator[Finding]:
     """Words in a closed measurements.json that the closed division does not allow: for a reviewer to look at."""
-    for key in TOLD if subject.closed else ():
+    told = retrained(str(content.get("retraining", "")))  # what is not "no" there has its own finding
+    for key in TOLD[told is not False :] if subject.closed else ():
         text = str(content.get(key, ""))
         if match := TRAINED.search(text.replace("_", " ")):
             what = (key, repr(text), f"nothing like {match[0]!r} in the closed division")

@@ -36,6 +36,7 @@ def _audited(audited: Audited) -> dict[str, Any]:
         "passed": audited.passed,
         "verdicts": {"rules": audited.rules, "official": audited.predicted},
         "official_runs": [_answer(answer) for answer in audited.answers],
+        "unverified": list(audited.unverified),
         "disagreements": [_disagreement(each) for each in audited.differences],
         "results": list(audited.results),
         "figures": [_row(row) for row in audited.rows],

@@ -34,6 +34,8 @@ def lines(audits: Sequence[Audited]) -> Iterator[Line]:
     for audited in audits:
         yield ((visible(headline(audited)), GOOD if audited.passed else BAD),)
         yield ((f"      {visible(audited.kind)}, {_round(audited)}", DIM),)
+        if audited.unverified:
+            yield ((f"      not verified: {visible('; '.join(audited.unverified))}", DIM),)
         if audited.rows:
             yield ()
             yield from _table(audited)
@@ -135,7 +137,8 @@ def by_checker(finding: Finding) -> str:
     """What the official checker does about a finding, and its own reason where that is known; "" where nothing is."""
     row = official.row_of(finding)
     why = f": {row.why}" if row and row.word == finding.official else ""
-    return f"the official checker {finding.official} it{why}" if finding.official else ""
+    said = "crashes on" if finding.official == official.CRASHES else finding.official
+    return f"the official checker {said} it{why}" if finding.official else ""
 
 
 def _verdicts(audited: Audited) -> Iterator[Line]:

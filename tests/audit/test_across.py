@@ -58,6 +58,18 @@ def test_one_run_that_does_not_belong(
     assert all(each.clause and each.fix and each.file.endswith("mlperf_log_detail.txt") for each in findings)
 
 
+@pytest.mark.parametrize("part", ["performance", "accuracy", "TEST01"])
+def test_the_odd_one_out_is_blamed(tmp_path: Path, part: str) -> None:
+    """Not the many that agree, also where the performance run is the odd one."""
+    (other,) = check(evidence(tmp_path / "size", {part: {"qsl_reported_total_count": 9}}))
+    earlier = {"power_begin": "11-22-2019 06:00:00.000", "power_end": "11-22-2019 06:10:00.000"}
+    (late,) = check(evidence(tmp_path / "time", {part: earlier}))
+    name = {"performance": "performance/run_1"}.get(part, part)
+    assert all(name in each.file or part in each.file for each in (other, late)), (other.file, late.file)
+    assert other.found == "9" and late.found.startswith("2019-11-22")
+    assert "quiet system" not in late.fix and "NTP" in late.fix
+
+
 def test_sources_are_compared_too(tmp_path: Path) -> None:
     made = evidence(
         tmp_path,

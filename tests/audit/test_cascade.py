@@ -1,4 +1,4 @@
-"""What follows from what: only from damage of the same detail log, and only what says that something is not there."""
+"""What follows from what: of a damaged log what is not there, of copied and exchanged runs what they contradict."""
 
 from __future__ import annotations
 
@@ -38,3 +38,43 @@ def test_other_files_are_judged_by_themselves() -> None:
 def test_two_kinds_of_damage_stay_both() -> None:
     more = Finding("readable", Severity.ERROR, LOG, "damaged", "missing bytes", "a log", "c", "x")
     assert split([DAMAGED, more, STOPPING]) == ([DAMAGED, more], {DAMAGED: [STOPPING]})
+
+
+RESULT = "closed/A/results/s/b"
+
+
+def error(check: str, file: str, key: str, found: str = "x", wanted: str = "y") -> Finding:
+    """A finding of the result that stands above `file`."""
+    return Finding(check, Severity.ERROR, f"{RESULT}/{file}", key, found, wanted, "c", "x")
+
+
+def test_a_summary_of_another_run_explains_its_figures() -> None:
+    summary = "Offline/performance/run_1/mlperf_log_summary.txt"
+    lead, one = error("summary", summary, "figures"), error("summary", summary, "result_min_latency_ns")
+    other = error("summary", "Server/performance/run_1/mlperf_log_summary.txt", "result_min_latency_ns")
+    assert split([one, lead, other]) == ([lead, other], {lead: [one]})
+
+
+def test_exchanged_runs_explain_what_either_of_them_contradicts() -> None:
+    lead = error("test-settings", "Offline/performance/run_1/mlperf_log_detail.txt", "run")
+    score = error("compliance", "Offline/TEST04/verify_performance.txt", "reference score")
+    read = error("audit-config", "Offline/TEST01/performance/run_1/mlperf_log_detail.txt", "audit.config")
+    seeds = error("seeds", "Offline/performance/run_1/mlperf_log_detail.txt", "effective_qsl_rng_seed")
+    apart = error("compliance", "Server/TEST04/verify_performance.txt", "reference score")
+    assert split([score, lead, read, seeds, apart]) == ([lead, seeds, apart], {lead: [score, read]})
+
+
+def test_a_copied_run_explains_what_the_copy_contradicts_in_either_place() -> None:
+    first, second = (f"{name}/performance/run_1/mlperf_log_detail.txt" for name in ("MultiStream", "SingleStream"))
+    lead = error("duplicate", second, "log", f"the same run as {RESULT}/{first}")
+    width = error("samples-per-query", first, "effective_samples_per_query", "1", "8")
+    text = error("system", "systems/s.json", "cooling")
+    assert split([width, lead, text]) == ([lead, text], {lead: [width]})
+
+
+def test_an_end_before_the_beginning_explains_what_was_reckoned_with_it() -> None:
+    log = "Offline/performance/run_1/mlperf_log_detail.txt"
+    lead, rate = error("times", log, "power_end"), error("rates", log, "result_max_latency_ns", "1", "at most the -3 s")
+    right = error("rates", log, "result_samples_per_second", "1", "at most 3")
+    lasting = error("duration", log, "power_end", "-3 s")
+    assert split([lasting, rate, right, lead]) == ([right, lead], {lead: [lasting, rate]})

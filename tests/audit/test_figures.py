@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audit import figures, stopping
+from audit import figures, spans, stopping
 from audit.case import Case, Claim
 from audit.finding import Finding, Severity
 from loadgen_harness import metrics
@@ -116,7 +116,7 @@ def contradictions(scenario: str, latencies: np.ndarray, **changes: Any) -> list
     values = MADE[scenario](latencies)
     length = float(latencies.sum()) / 1e9
     if scenario == "Server":
-        length = len(latencies) / values["result_completed_samples_per_sec"]
+        length = (len(latencies) - 1) / values["result_completed_samples_per_sec"]
     ended = (BEGAN + timedelta(seconds=math.ceil(length * 1000) / 1000)).strftime(STAMP)
     times = {"power_begin": BEGAN.strftime(STAMP), "power_end": ended}
     kept = {
@@ -126,7 +126,7 @@ def contradictions(scenario: str, latencies: np.ndarray, **changes: Any) -> list
     with tempfile.TemporaryDirectory() as folder:
         run = folders.write(Path(folder), log)
         case = Case(run, folders.benchmark(), ROUND, Claim(Scenario(scenario)), LIMITS[scenario])
-        found = [each for check in (*figures.CHECKS, *stopping.CHECKS) for each in check(case)]
+        found = [each for check in (*figures.CHECKS, *spans.CHECKS, *stopping.CHECKS) for each in check(case)]
     return [each for each in found if each.severity is Severity.ERROR and each.check != "times"]
 
 

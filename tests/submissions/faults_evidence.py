@@ -5,16 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.submissions.mutations import (
+    DETAIL,
+    HOME,
     MULTI,
     OFFLINE,
+    RUN,
     SINGLE,
+    SUMMARY,
+    SYSTEM,
     Change,
     Mutation,
     copy,
+    detail,
     edit,
     hashed,
+    json_key,
     one,
     put,
+    swap,
     together,
     write,
 )
@@ -42,7 +50,56 @@ def crlf(name: Path) -> Change:
     return lambda tree: put(tree / name, (tree / name).read_bytes().replace(b"\n", b"\r\n"))
 
 
+def holed(tree: Path) -> None:
+    """A detail log from whose middle some lines were cut: the settings that LoadGen ran with."""
+    path = tree / MULTI / RUN / DETAIL
+    lines = path.read_text().split("\n")
+    kept = [line for line in lines if '"key": "effective_' not in line or "latency" in line or "scenario" in line]
+    put(path, "\n".join(kept))
+
+
+SEEDS = tuple(("seeds", f"effective_{name}_rng_seed") for name in ("qsl", "sample_index", "schedule"))
+
+
+def utf16(name: Path) -> Change:
+    """A text in another encoding."""
+    return lambda tree: put(tree / name, (tree / name).read_text().encode("utf-16"))
+
+
+def without(name: Path, *texts: str) -> Change:
+    """A file without the lines that hold one of these texts."""
+
+    def change(tree: Path) -> None:
+        lines = (tree / name).read_text().splitlines(keepends=True)
+        put(tree / name, "".join(each for each in lines if not any(text in each for text in texts)))
+
+    return change
+
+
 EVIDENCE: dict[str, Mutation] = {
+    "settings cut out of a log": Mutation(
+        holed,
+        (
+            *one("readable", "settings"),
+            *one("mode", "effective_test_mode"),
+            *SEEDS,
+            *one("duration-setting", "effective_min_duration_ms"),
+            *one("query-count", "effective_min_query_count"),
+            *one("samples-per-query", "effective_samples_per_query"),
+            *one("performance-sample-count", "effective_performance_sample_count"),
+        ),
+    ),
+    "the performance run and TEST01's exchanged": Mutation(
+        swap(SINGLE / RUN, SINGLE / "TEST01" / RUN),
+        (
+            *one("test-settings", "run"),
+            *(("audit-config", "audit.config"),) * 2,
+            *(("audit-settings", "effective_accuracy_log_rng_seed"),) * 2,
+            *(("audit-settings", "effective_accuracy_log_sampling_target"),) * 2,
+            *(("compliance", "reference score"),) * 2,
+            *one("compliance", "test score"),
+        ),
+    ),
     "fewer responses verified than the test logged": Mutation(
         edit(SINGLE / VERIFIED, "4140", "10"), one("verdict-text", "num_perf_log_entries")
     ),
@@ -75,9 +132,72 @@ EVIDENCE: dict[str, Mutation] = {
         one("user-conf", "sample_concatenate_permutation"),
     ),
     "an emptied user.conf": Mutation(write(OFFLINE / "user.conf", "# nothing\n"), one("user-conf", "target_qps")),
+    "measurements with a key that stands twice": Mutation(
+        edit(OFFLINE / "measurements.json", "{", '{"retraining": "Yes", '), one("measurements", "retraining")
+    ),
+    "a system description with a key that stands twice": Mutation(
+        edit(SYSTEM, "{", '{"system_type": "datacenter", '), one("system", "system_type")
+    ),
+    "weights of another model in one scenario": Mutation(
+        json_key(OFFLINE / "measurements.json", "starting_weights_filename", "mobilenet_v2.onnx"),
+        one("measurements", "starting_weights_filename"),
+    ),
+    "pruned weights": Mutation(
+        json_key(OFFLINE / "measurements.json", "weight_transformations", "pruned 50 %, quantized"),
+        one("measurements", "weight_transformations"),
+    ),
+    "not retrained but fine-tuned": Mutation(
+        json_key(OFFLINE / "measurements.json", "retraining", "No (fine-tuned 3 epochs)"),
+        one("measurements", "retraining"),
+    ),
+    "a README of blanks": Mutation(write(OFFLINE / "README.md", " \n"), one("structure", "file")),
+    "a calibration of blanks": Mutation(
+        write(HOME / "documentation/calibration.md", "\n \n"), one("structure", "calibration.md")
+    ),
+    "a submitter in letters that look alike": Mutation(
+        json_key(SYSTEM, "submitter", "\N{CYRILLIC CAPITAL LETTER A}cme"), one("system", "submitter")
+    ),
+    "a verdict with other blanks": Mutation(
+        edit(OFFLINE / RUN / SUMMARY, "Result is : VALID", "Result is :  VALID "), one("summary", "Result is")
+    ),
+    "a figure that is infinite": Mutation(
+        edit(SINGLE / RUN / DETAIL, '"value": 23689105', '"value": Infinity'), one("readable", "damaged")
+    ),
+    "a figure of past all numbers": Mutation(
+        edit(SINGLE / RUN / DETAIL, '"value": 23689105', '"value": 1e999'), one("readable", "damaged")
+    ),
+    "a figure twice in its record": Mutation(
+        edit(SINGLE / RUN / DETAIL, '"value": 23689105', '"value": 1, "value": 23689105'), one("readable", "damaged")
+    ),
+    "a figure in quotation marks": Mutation(
+        edit(SINGLE / RUN / DETAIL, '"value": 23689105', '"value": "23689105"'),
+        one("readable", "result_99.90_percentile_latency_ns"),
+    ),
+    "a summary in UTF-16": Mutation(utf16(SINGLE / RUN / SUMMARY), one("readable", "encoding")),
+    "a summary that claims warnings": Mutation(
+        edit(SINGLE / RUN / SUMMARY, "No warnings encountered", "3 warnings encountered"), one("summary", "warnings")
+    ),
+    "no digests of LoadGen's sources": Mutation(
+        without(SINGLE / RUN / DETAIL, '"loadgen_file_sha1"'), one("absent", "loadgen_file_sha1")
+    ),
+    "nothing asked for": Mutation(without(SINGLE / RUN / DETAIL, '"requested_'), one("absent", "requested_scenario")),
+    "a summary without its head": Mutation(
+        without(OFFLINE / RUN / SUMMARY, "SUT name", "Mode  ", "Scenario :"), one("absent", "sut_name")
+    ),
+    "LoadGen built after the run": Mutation(
+        detail(SINGLE / RUN, loadgen_build_date_utc="2026-12-24T17:39:47.375453"),
+        one("times", "loadgen_build_date_utc"),
+    ),
+    "a log begun on another day": Mutation(
+        detail(SINGLE / RUN, test_datetime="2026-11-20T04:59:55Z"), one("times", "test_datetime")
+    ),
     "hash of noughts": Mutation(hashed(OFFLINE / "accuracy", lambda _: "0" * 64), one("truncation", "hash")),
 }
 ALLOWED: dict[str, Change] = {
+    "measurements that deny it": together(
+        json_key(OFFLINE / "measurements.json", "weight_transformations", "quantized, not pruned"),
+        json_key(SINGLE / "measurements.json", "retraining", "no retraining, no fine-tuning"),
+    ),
     "accuracy.txt with CRLF line ends": crlf(OFFLINE / TEXT),
     "texts of a test with CRLF line ends": together(
         *(crlf(SINGLE / "TEST01" / name) for name in ("verify_accuracy.txt", "verify_performance.txt", TEXT))

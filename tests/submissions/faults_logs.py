@@ -10,6 +10,7 @@ from tests.submissions.mutations import (
     RUN,
     SINGLE,
     SUMMARY,
+    Change,
     Mutation,
     both,
     detail,
@@ -45,6 +46,15 @@ def _short_run() -> dict[str, object]:
     }
 
 
+def _faster() -> Change:
+    """The Offline run 2.5 % faster in both logs and in the texts of its tests, but not in its length."""
+    figures = {key: value for key, value in _short_run().items() if key.endswith("_latency_ns")}
+    better: dict[str, object] = {key: int(float(str(value)) / SHORT / 1.02564) for key, value in figures.items()}
+    texts = (OFFLINE / test / "verify_performance.txt" for test in ("TEST01", "TEST04"))
+    edits = (edit(text, "48.0758", "49.3085") for text in texts)
+    return together(both(OFFLINE / RUN, result_samples_per_second=49.3085, **better), *edits)
+
+
 SETTINGS: dict[str, Mutation] = {
     "qsl seed": Mutation(both(OPEN / RUN, effective_qsl_rng_seed=0), one("seeds", "effective_qsl_rng_seed")),
     "sample index seed": Mutation(
@@ -53,6 +63,12 @@ SETTINGS: dict[str, Mutation] = {
     "schedule seed of v6.0": Mutation(
         both(OFFLINE / RUN, effective_schedule_rng_seed=3936089224930324775),
         one("seeds", "effective_schedule_rng_seed"),
+    ),
+    "another seed asked for than in effect": Mutation(
+        detail(SINGLE / RUN, requested_qsl_rng_seed=1), one("requested", "requested_qsl_rng_seed")
+    ),
+    "a short run asked for": Mutation(
+        detail(OFFLINE / RUN, requested_min_duration_ms=60000), one("requested", "requested_min_duration_ms")
     ),
     "seed of the accuracy run": Mutation(
         detail(SINGLE / "accuracy", effective_qsl_rng_seed=0), one("seeds", "effective_qsl_rng_seed")
@@ -277,6 +293,7 @@ FIGURES: dict[str, Mutation] = {
             *one("query-count", "result_query_count"),
             *one("early-stopping-figures", "early_stopping_result"),
             *one("verdict", "result_min_queries_met"),
+            *one("rates", "result_mean_query_latency_ns"),
         ),
     ),
     "queries per second against the mean": Mutation(
@@ -285,15 +302,16 @@ FIGURES: dict[str, Mutation] = {
     ),
     "queries per second against the clock": Mutation(
         both(SINGLE / RUN, result_qps_with_loadgen_overhead=49.5),
-        (*one("duration", "result_qps_with_loadgen_overhead"), *one("rates", "result_qps_with_loadgen_overhead")),
+        (*one("duration", "result_qps_with_loadgen_overhead"), *one("rates", "result_qps_with_loadgen_overhead") * 2),
     ),
+    "latencies shorter in every place": Mutation(_faster(), one("rates", "result_max_latency_ns")),
     "over before it began": Mutation(
         detail(MULTI / RUN, power_end="11-22-2026 04:49:55.278"),
         (*one("duration", "power_end"), *one("rates", "result_mean_query_latency_ns"), *one("times", "power_end")),
     ),
     "longer by the wall clock than by LoadGen's": Mutation(
         detail(MULTI / RUN, power_end="11-22-2026 05:29:55.278"),
-        one("times", "power_end"),
+        (*one("rates", "result_mean_query_latency_ns"), *one("times", "power_end")),
     ),
     "accuracy run of another year": Mutation(
         edit(MULTI / "accuracy" / DETAIL, '"11-22-2026 ', '"11-22-2025 '), one("times", "power_end")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from audit.requested import pairs
 from audit.summary import SECTION, parameters
 from loadgen_harness import summary_log
 
@@ -83,19 +84,27 @@ def json_key(name: Path, key: str, value: object = None) -> Change:
 
 
 def detail(folder: Path, **values: object) -> Change:
-    """Values of a detail log replaced; keys spell "." as "__"."""
+    """Values of a detail log replaced; keys spell "." as "__". A setting in effect is what was asked for, too."""
 
     def change(tree: Path) -> None:
         path = tree / folder / DETAIL
         text = path.read_text()
-        for name, value in values.items():
-            key = name.replace("__", ".")
+        asked = {key: each for key, each in pairs(_scenario(text)).items() if f'"key": "{each}"' in text}
+        changes = {name.replace("__", "."): value for name, value in values.items()}
+        changes |= {asked[key]: value for key, value in changes.items() if key in asked and asked[key] not in changes}
+        for key, value in changes.items():
             pattern = re.compile(rf'("key": "{re.escape(key)}", "value": )("(?:[^"\\]|\\.)*"|[^,]*)(, "time_ms")')
             text, count = pattern.subn(lambda found, value=value: found[1] + json.dumps(value) + found[3], text)
             assert count, f"{key} is not in {path}"
         put(path, text)
 
     return change
+
+
+def _scenario(text: str) -> str:
+    """The scenario of a detail log."""
+    found = re.search(r'"key": "effective_scenario", "value": "(\w+)"', text)
+    return found[1] if found else ""
 
 
 def summary(folder: Path, **values: object) -> Change:
@@ -162,15 +171,16 @@ def swap(one: Path, other: Path) -> Change:
 
 
 def line(folder: Path, key: str, value: object, *, error: bool = False) -> Change:
-    """A line more in a detail log: a warning, or an error that the summary counts too."""
+    """A line more in a detail log; the summary counts a warning or an error."""
     notes = {"is_error": error, "is_warning": key.startswith("warning"), "file": "loadgen.cc", "line_no": 1}
     record = {"key": key, "value": value, "time_ms": 0.1, "namespace": "mlperf::logging", "metadata": notes}
 
     def change(tree: Path) -> None:
         path = tree / folder / DETAIL
         put(path, path.read_text() + ":::MLLOG " + json.dumps(record) + "\n")
-        if error:
-            edit(folder / SUMMARY, "No errors encountered during test.", "1 ERRORS encountered. See detailed log.")(
+        none, some = ("errors", "ERRORS") if error else ("warnings", "warning")
+        if error or notes["is_warning"]:
+            edit(folder / SUMMARY, f"No {none} encountered during test.", f"1 {some} encountered. See detailed log.")(
                 tree
             )
 

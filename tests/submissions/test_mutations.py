@@ -106,12 +106,17 @@ WARNS = {
     "tokens-per-sample",
     "times",
     "rates",
+    "absent",
     "model_mapping",
     "counts",
     "run",
     "folder",
 }
 WARNED = {
+    "weights of another model in one scenario",
+    "pruned weights",
+    "not retrained but fine-tuned",
+    "a verdict with other blanks",
     "accuracy of a few of a test's responses",
     "a test far less accurate than the accuracy run",
     "another system's results",
