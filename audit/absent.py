@@ -15,9 +15,10 @@ from loadgen_harness.types import TestMode
 CLAUSE = "inference_rules.adoc, LoadGen Operation: LoadGen's logs are submitted as it wrote them"
 FIX = "Put back the log as LoadGen wrote it, or repeat the run."
 SHOWN = 5
-HEAD = ("loadgen_build_date_utc", "loadgen_git_commit_date", "sut_name", "test_datetime")  # one tells LoadGen's own log
+HEAD = ("loadgen_build_date_utc", "loadgen_git_commit_date", "test_datetime")  # one tells LoadGen's own log
 ALWAYS = (
     *HEAD,
+    "sut_name",
     "loadgen_version",
     "loadgen_file_sha1",
     "loaded_qsl_set",

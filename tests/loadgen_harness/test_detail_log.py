@@ -119,6 +119,13 @@ def test_a_value_that_is_no_json_where_it_matters(tmp_path: Path) -> None:
     assert found.damage == (f"{DETAIL} line 1: not a LoadGen record",)
 
 
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999", '1, "value": 2'])
+def test_what_readers_take_differently_is_damage(tmp_path: Path, value: str) -> None:
+    found = run(tmp_path, line("a", 1), line("b", 77).replace("77", value))
+    assert found.log == {"a": 1}
+    assert found.damage == (f"{DETAIL} line 2: not strict JSON: NaN, Infinity or a key twice",)
+
+
 def test_many_damaged_lines_are_counted(tmp_path: Path) -> None:
     found = run(tmp_path, *["x"] * 500, line("b", 3))
     assert len(found.damage) == log_record.SHOWN + 1
@@ -180,7 +187,11 @@ def test_halves_of_characters_can_be_printed(tmp_path: Path) -> None:
 
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )

@@ -314,6 +314,7 @@ FIGURES: dict[str, Mutation] = {
         (*one("rates", "result_mean_query_latency_ns"), *one("times", "power_end")),
     ),
     "accuracy run of another year": Mutation(
-        edit(MULTI / "accuracy" / DETAIL, '"11-22-2026 ', '"11-22-2025 '), one("times", "power_end")
+        edit(MULTI / "accuracy" / DETAIL, '"11-22-2026 ', '"11-22-2025 '),
+        (*one("times", "power_end"), *one("times", "test_datetime")),
     ),
 }

@@ -94,7 +94,8 @@ def detail(folder: Path, **values: object) -> Change:
         changes |= {asked[key]: value for key, value in changes.items() if key in asked and asked[key] not in changes}
         for key, value in changes.items():
             pattern = re.compile(rf'("key": "{re.escape(key)}", "value": )("(?:[^"\\]|\\.)*"|[^,]*)(, "time_ms")')
-            text, count = pattern.subn(lambda found, value=value: found[1] + json.dumps(value) + found[3], text)
+            said = json.dumps(value).replace("\\", "\\\\")
+            text, count = pattern.subn(rf"\g<1>{said}\g<3>", text)
             assert count, f"{key} is not in {path}"
         put(path, text)
 
