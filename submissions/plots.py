@@ -42,7 +42,7 @@ class Grain:
 
 
 FINE = Grain()
-COARSE = Grain(dots=60, columns=40, curve=32, slices=24, digits=0, gap=0.28)  # for pages of hundreds of results
+COARSE = Grain(dots=50, columns=28, curve=28, slices=24, digits=0, gap=0.28)  # for pages of hundreds of results
 
 
 def distribution(latencies_ns: np.ndarray, limit_ns: float = 0.0, *, name: str = "latency", grain: Grain = FINE) -> str:
@@ -126,7 +126,7 @@ def anatomy(rows: Sequence[tuple[str, Sequence[Part]]]) -> str:
     corners, labels = _legend([name for name, _ in rows[0][1]])
     for row, bar_top in zip(rows, tops, strict=True):
         labels.append(_bar(row, bar_top, max(totals), corners))
-    said = ". ".join(f"{name}: " + ", ".join(f"{p} {duration(v)}" for p, v in parts) for name, parts in rows)
+    said = ". ".join(f"{name}: " + ", ".join(f"{p} {duration(v)}" for p, v in parts if v) for name, parts in rows)
     boxes = [svg.boxes(found, kind) for kind, found in corners.items()]
     return svg.picture("Latency anatomy", f"{said}.", frame.grid() + "".join(boxes + labels), height)
 
@@ -200,7 +200,7 @@ def _over_time(frame: svg.Frame, seconds: np.ndarray, values: np.ndarray, grain:
     middle, lows, medians, highs = envelope(seconds, values, grain.columns)
     bars = frame.bars(zip(middle, lows, highs, strict=True), "b1")
     line = frame.path(zip(middle, medians, strict=True), "l1")
-    return bars + line, "Bars from minimum to maximum and a line through the medians of short time slices"
+    return bars + line, "Bars: minimum to maximum; line: median of short time slices"
 
 
 def _warm_up(frame: svg.Frame, seconds: np.ndarray, latencies_ns: np.ndarray) -> tuple[str, str]:
