@@ -14,7 +14,13 @@ APART = "it judges each result apart, so that a log which cannot be read fails i
 NAMES = "it looks at names, links and empty folders itself"
 UNKNOWN_MODEL = "a model that it does not know fails with an error of its own"
 
+LENIENT = "it reads it as the new one does"
+
 DIFFERENT: tuple[Row, ...] = (
+    Row("readable", ACCEPTS, LENIENT, found="not strict JSON"),
+    Row("readable", ACCEPTS, LENIENT, key="^result_"),
+    Row("system", ACCEPTS, LENIENT, found="^stated "),
+    Row("structure", ACCEPTS, LENIENT, found="^nothing but blanks"),
     Row("accuracy-sample-count", ACCEPTS, "it does not compare the number of samples that LoadGen was given"),
     Row("validity", REJECTS, "it demands result_validity VALID", part="performance"),
     Row("loadgen-errors", REJECTS, "it counts errors in performance logs", part="performance"),

@@ -84,6 +84,7 @@ KINDS = (
 def end(kind: Kind, folder: Path, chance: random.Random) -> End:
     """One run that ends as `kind` says; `well`: in time, as a failed run, its cause named, no process left."""
     struck: list[float] = []
+    before = set(psutil.Process().children(recursive=True))
     moment = chance.uniform(0, MOMENT_S)
     begun: list[float] = []
 
@@ -111,7 +112,7 @@ def end(kind: Kind, folder: Path, chance: random.Random) -> End:
     since = struck or _faults(folder) or begun or [0.0]
     seconds = over - since[0]
     kept = (folder / "run.failed").is_dir() and not (folder / "run").exists()
-    well = failed and kept and kind.cause in message and seconds <= LIMIT_S and not _left()
+    well = failed and kept and kind.cause in message and seconds <= LIMIT_S and not _left(before)
     return End(f"{kind.name}, {kind.worker}", seconds, message, well)
 
 
@@ -120,9 +121,9 @@ def _child(folder: Path) -> psutil.Process:
     return next(p for p in psutil.Process().children() if any(str(folder) in word for word in p.cmdline()))
 
 
-def _left() -> bool:
-    """Whether processes of a run outlive it by a second."""
-    _, alive = psutil.wait_procs(psutil.Process().children(recursive=True), timeout=1)
+def _left(before: set[psutil.Process]) -> bool:
+    """Whether processes of a run, beside those that were there `before`, outlive it by a second."""
+    _, alive = psutil.wait_procs(set(psutil.Process().children(recursive=True)) - before, timeout=1)
     return bool(alive)
 
 

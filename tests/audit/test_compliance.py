@@ -122,7 +122,7 @@ def test_test04_wants_like_and_valid_runs(tmp_path: Path, change: dict[str, Any]
 
 FAULTS: list[tuple[dict[str, Any], set[str]]] = [
     ({"num_errors": 2}, {"num_errors"}),
-    ({"result_completed_samples_per_sec": float("nan")}, {"result_completed_samples_per_sec"}),
+    ({"result_completed_samples_per_sec": float("nan")}, {"result_completed_samples_per_sec", "damaged"}),
     ({"result_completed_samples_per_sec": "99.5"}, {"result_completed_samples_per_sec"}),
     ({"result_completed_samples_per_sec": 10**400}, {"result_completed_samples_per_sec"}),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -254,7 +255,9 @@ def test_odd_values_of_known_keys(tmp_path: Path, value: Any) -> None:
         "effective_accuracy_sample_count",
     ]
     run = folder(tmp_path, *(record(key, value) for key in keys), run__json=json.dumps({"spec": value}))
-    assert read_everything(run)["damage"] == ()
+    damage = read_everything(run)["damage"]
+    no_number = isinstance(value, float) and not math.isfinite(value)  # nor is it JSON
+    assert all("not strict JSON" in each for each in damage) and len(damage) == (len(keys) if no_number else 0)
 
 
 def test_odd_keys(tmp_path: Path) -> None:

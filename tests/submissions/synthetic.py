@@ -81,7 +81,6 @@ def settings(benchmark: str, scenario: str, mode: str, hour: int) -> dict[str, A
     limit = 80 * MS if loadgen == "Server" and not llama else 0
     return {
         "loadgen_version": "6.0.17 @ d6147c7eb7",
-        "test_datetime": f"2026-11-22T{hour:02}:00:00Z",
         "sut_name": "PySUT",
         "qsl_name": "PyQSL",
         "qsl_reported_total_count": size,
