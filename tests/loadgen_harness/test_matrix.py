@@ -77,6 +77,7 @@ def parsed(output: Path, *more: str) -> argparse.Namespace:
     return args
 
 
+@pytest.mark.alone
 def test_a_small_matrix(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "m"
     # both sleep: a way without would be faster than calibrated, so INVALID, where the machine was busy meanwhile

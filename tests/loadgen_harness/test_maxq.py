@@ -54,6 +54,7 @@ def by_label(folder: Path) -> dict[str, dict[str, Any]]:
     return {row["label"]: row for row in written(folder)["settings"]}
 
 
+@pytest.mark.alone
 def test_the_front_is_found_and_settings_are_back(machine: Machine, tmp_path: Path) -> None:
     before = machine.settings()
     arguments = (*SHORT, "--output", str(tmp_path / "q"), "--frequencies", "800,1400,2800", "--repeats", "1")

@@ -89,6 +89,7 @@ def test_a_short_run_that_fails_is_a_finding(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("scenario", "samples_per_s"), [("SingleStream", 500), ("Offline", 500)])
 def test_a_short_run_measures_the_speed(
     tmp_path: Path, scenario: str, samples_per_s: float, monkeypatch: pytest.MonkeyPatch

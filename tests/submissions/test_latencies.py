@@ -22,6 +22,7 @@ AHEAD_NS = 300_000  # LoadGen's clock stops after ours; on a busy machine as lat
 PERCENTILE = {Scenario.MULTI_STREAM: "result_{:.2f}_percentile_per_query_latency_ns"}
 
 
+@pytest.mark.alone
 @pytest.mark.usefixtures("plugin")
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_percentiles_are_loadgen_s(tmp_path: Path, scenario: Scenario) -> None:
