@@ -10,7 +10,7 @@ ARGS   ?=
 export HF_HUB_OFFLINE = 1
 RUN := $(VENV)/bin/
 PIP := $(RUN)python -m pip install --quiet --disable-pip-version-check
-BESIDE := --numprocesses 2 --dist loadfile
+BESIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 CHOSEN := not slow and not hardware and not network
 BRIDGE := $(wildcard loadgen_harness/native/src/* loadgen_harness/native/*.sha256)
 

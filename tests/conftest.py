@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from absl.testing import flagsaver
 
 from tests import fakes
 
@@ -16,6 +19,14 @@ LAST = ROOT / "tests" / "backends"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Backends come last: frameworks leave threads, processes and signal handlers in the process of the tests."""
     items.sort(key=lambda item: item.path.is_relative_to(LAST))
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    """What a command line sets for the whole process does not outlive its test, and Ctrl-C is heard again."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # some frameworks take it, or a shell's `&` ignores it
+    with flagsaver.flagsaver():
+        yield
 
 
 @pytest.fixture(scope="session")
