@@ -15,7 +15,8 @@ from loadgen_harness.types import TestMode
 CLAUSE = "inference_rules.adoc, LoadGen Operation: LoadGen's logs are submitted as it wrote them"
 FIX = "Put back the log as LoadGen wrote it, or repeat the run."
 SHOWN = 5
-HEAD = ("loadgen_build_date_utc", "loadgen_git_commit_date", "test_datetime")  # one tells LoadGen's own log
+HEAD = ("loadgen_build_date_utc", "loadgen_git_commit_date", "test_datetime")  # one tells LoadGen's own log,
+SETTINGS = 22  # and so do this many settings in effect: v1.0 to v6.1 write 24 to 26
 ALWAYS = (
     *HEAD,
     "sut_name",
@@ -32,9 +33,15 @@ SUMMED = ("sut_name", "effective_scenario", "effective_test_mode", "num_errors",
 FLAGS = ("result_min_duration_met", "result_min_queries_met")
 
 
+def written_by_loadgen(case: Case) -> bool:
+    """Whether LoadGen itself wrote the detail log, as far as what is left of it tells."""
+    settings = sum(key.startswith("effective_") for key in case.log)
+    return case.run.syntax == "mllog" and (settings >= SETTINGS or any(key in case.log for key in HEAD))
+
+
 def lines(case: Case) -> Iterator[Finding]:
-    """A detail log with LoadGen's head holds every line that LoadGen always writes; one cut off is told elsewhere."""
-    if case.run.syntax == "mllog" and case.run.finished and any(key in case.log for key in HEAD):
+    """A detail log of LoadGen's own holds every line that LoadGen always writes; one cut off is told elsewhere."""
+    if case.run.finished and written_by_loadgen(case):
         scenario = case.run.scenario
         asked = (*OWN.get(scenario, {}).values(), *filter(None, (EXPECTED.get(scenario),)))
         wanted = (*ALWAYS, *(f"requested_{name}" for name in asked))
@@ -44,7 +51,7 @@ def lines(case: Case) -> Iterator[Finding]:
 def parts(case: Case) -> Iterator[Finding]:
     """So does the summary of a performance run, where one lies there."""
     said = case.run.summary
-    if case.run.syntax != "mllog" or not said or not any(key in case.log for key in HEAD):
+    if not said or not written_by_loadgen(case):
         return
     wanted = (*SUMMED, *FLAGS) if case.run.mode == TestMode.PERFORMANCE.value else SUMMED[3:]
     yield from _missing(case, SUMMARY, [key for key in wanted if key not in said])

@@ -10,7 +10,8 @@ from audit.finding import Finding, Severity
 DETAIL, SUMMARY = "mlperf_log_detail.txt", "mlperf_log_summary.txt"
 LACKING = "missing"
 OF_THE_END = ("power_begin", "power_end")  # without them a duration is 0
-COPY = "the same run as "  # how a duplicate names the other one
+COPY = "the same run as "  # how a duplicate names the other one,
+COPIES = "the same runs as in "  # and a folder of several
 OF_SWAPPED = ("audit-config", "audit-settings", "compliance", "verdict-text", "test-settings", "mode", "responses")
 OF_COPIES = (
     "query-count",
@@ -74,7 +75,7 @@ def _unfinished(finding: Finding) -> bool:
 def _lacks(cause: Finding, finding: Finding) -> bool:
     """Whether a finding says no more than that something is not in the log."""
     unread = finding.check in ("readable", "structure")
-    missing = finding.found.startswith(LACKING) or finding.key in OF_THE_END
+    missing = finding.found.startswith(LACKING) or finding.key in OF_THE_END or finding.check == "absent"
     return finding.file == cause.file and not unread and missing
 
 
@@ -101,6 +102,10 @@ def _copied(cause: Finding, finding: Finding) -> bool:
 def _places(cause: Finding) -> list[str]:
     """The results that findings may lie in which follow from it."""
     other = [cause.found.removeprefix(COPY)] if cause.found.startswith(COPY) else []
+    if cause.found.startswith(COPIES):
+        head = cause.found.removeprefix(COPIES).rpartition(": ")[0]
+        depth = head.count("/") + 1
+        other = [head, "/".join((head, *cause.file.split("/")[depth:]))]
     return list(dict.fromkeys(map(_result, (cause.file, *other))))
 
 
@@ -119,5 +124,5 @@ CAUSES = (
     Cause("summary", "figures", _other_figures),
     Cause("times", "power_end", _backwards),
     Cause("test-settings", "run", _swapped),
-    Cause("duplicate", "log", _copied, lambda finding: finding.found.startswith(COPY)),
+    Cause("duplicate", "log", _copied, lambda finding: finding.found.startswith((COPY, COPIES))),
 )

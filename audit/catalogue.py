@@ -43,7 +43,7 @@ CHECKS: Mapping[str, Asked] = {
     "requested": Asked(RUN, "Are the settings in effect those that LoadGen was asked for?"),
     "percentiles": Asked(RUN, "Do latencies rise from least to most, with a mean that fits between?"),
     "rates": Asked(RUN, "Do the rates agree with counts, latencies, the target rate and the clock?"),
-    "times": Asked(RUN, "Do the time stamps follow each other, within the run and between runs?"),
+    "times": Asked(RUN, "Do lines and time stamps follow each other, within the run and between runs?"),
     "tokens": Asked(RUN, "Do token rates and first-token latencies agree with the rest?"),
     "early-stopping-figures": Asked(
         RUN, "Do early-stopping estimates and over-latency counts agree with the percentiles?"

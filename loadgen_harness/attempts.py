@@ -77,7 +77,7 @@ def settled(job: Job, once: Callable[[], Outcome], log: Journal, policy: Policy,
 
 def _attempt(job: Job, once: Callable[[], Outcome], log: Journal) -> Outcome:
     """One attempt, in the journal before and after; the folder of the last failed one gets a number."""
-    _room(log.path.parent)
+    refuse_full(log.path.parent)
     durable.aside(failed(job), FAILED)
     number = log.attempts(job.key) + 1
     log.note(Event.START, job.key, attempt=number)
@@ -98,7 +98,8 @@ def _again(job: Job, kind: str, why: str, log: Journal, say: Callable[[str], Non
     say(f"{job.key} is tried again, {kind} so far: {why}")
 
 
-def _room(folder: Path) -> None:
+def refuse_full(folder: Path) -> None:
+    """Raise BadInput where a folder has no room left for another run."""
     if durable.room(folder) < LEAST:
         left = durable.room(folder) / 1e6
         raise BadInput(f"only {left:.1f} MB are free in {folder}: free some space; the same command goes on from here.")

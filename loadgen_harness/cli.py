@@ -16,7 +16,7 @@ from typing import NoReturn
 from absl import app, flags, logging
 from absl.flags import argparse_flags
 
-from loadgen_harness import cli_audit, cli_power, cli_road, cli_run, rounds
+from loadgen_harness import __version__, cli_audit, cli_power, cli_road, cli_run, rounds
 from loadgen_harness.cli_audit import add_verb as _verb
 from loadgen_harness.errors import BadInput, Ended, SuiteError, UnknownName, loop, refused
 
@@ -195,6 +195,7 @@ def build() -> argparse.ArgumentParser:
         description="MLPerf-style inference benchmarks driven by the official LoadGen.",
         epilog="Global flags, before or after the verb: --round NAME, --offline, --assets FOLDER, --verbosity N.",
     )
+    parser.add_argument("--version", action="version", version=f"lgh {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="verb", required=True)
     for add in (
         _demo,

@@ -50,6 +50,8 @@ def _refuse(args: argparse.Namespace) -> None:
         raise BadInput("--check looks at files and writes none: leave out --output, --nodes and --update.")
     if args.heterogeneous and not args.nodes:
         raise BadInput("--heterogeneous says how to merge: give the nodes' files with --nodes.")
+    if args.output and args.output.exists() and not args.output.is_file():
+        raise BadInput(f"--output {args.output} is no file: name a new file, or a description that `lgh system` wrote.")
     if args.update and not (args.output and args.output.exists()):
         raise BadInput("--update refreshes a description: name an existing file with --output.")
 

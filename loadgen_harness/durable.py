@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from loadgen_harness import claim
-from loadgen_harness.errors import refused
+from loadgen_harness.errors import BadInput, refused
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 LEAST = 1 << 20  # bytes; with less, what a program did not complain about may be cut short all the same
@@ -32,7 +33,7 @@ def move(source: Path, target: Path) -> None:
 def put(path: Path, text: str) -> None:
     """A whole text under its name, on the disk when this returns; raises BadInput, leaving nothing new, where not.
 
-    What is no file, as /dev/stdout, is written to.
+    What is no file, as /dev/stdout, is written to, and so is what a link leads to.
     """
     content = text.encode("utf-8", "backslashreplace")  # half a surrogate pair: from a name that is not UTF-8
     if not path.is_relative_to("/dev") and (path.is_file() or not path.exists()):
@@ -46,26 +47,48 @@ def put(path: Path, text: str) -> None:
 
 def put_all(files: Mapping[Path, bytes]) -> None:
     """Some files, as put() does, in their order: none gets its name before all have their content on the disk."""
-    here = next(iter(files))
-    if not here.parent.is_dir():
-        lacking = errno.ENOTDIR if here.parent.exists() else errno.ENOENT
-        raise refused(OSError(lacking, os.strerror(lacking)), here)
-    with claim.building(here) as folder:  # emptied of what a call that was killed had left
+    targets = {place(path): content for path, content in files.items()}
+    here = next(iter(targets))
+    if len(targets) < len(files):
+        raise BadInput(f"{here} has two names here: remove the link, or name another file.")
+    with ExitStack() as stack:
+        made = {target: stack.enter_context(scratch(target)) / target.name for target in targets}
         try:
-            for here, content in files.items():
-                (folder / here.name).write_bytes(content)
-                flush(folder / here.name)
-            for here in files:
-                move(folder / here.name, here)
+            for here, content in targets.items():
+                made[here].write_bytes(content)
+                flush(made[here])
+            for here, new in made.items():
+                move(new, here)
         except OSError as error:
             raise refused(error, here) from error
+
+
+def place(path: Path) -> Path:
+    """Where a file of this name is written: a link stays, what it leads to is written; raises BadInput for nowhere."""
+    target = path
+    if path.is_symlink():
+        target = Path(os.path.realpath(path))
+        if target.is_symlink():
+            raise refused(OSError(errno.ELOOP, os.strerror(errno.ELOOP)), path)
+    if not target.parent.is_dir():
+        lacking = errno.ENOTDIR if target.parent.exists() else errno.ENOENT
+        raise refused(OSError(lacking, os.strerror(lacking)), path if target is path else f"{path}, a link to {target}")
+    return target
+
+
+@contextmanager
+def scratch(target: Path) -> Iterator[Path]:
+    """A folder beside a place, in which what comes there is made; nobody else's while this is open, then gone."""
+    with claim.building(target) as folder:  # emptied of what a call that was killed had left
+        try:
+            yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def put_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     """A folder of new files under a name that is free, whole or not at all; raises BadInput where not."""
-    with claim.building(folder) as partial:
+    with scratch(folder) as partial:
         try:
             for name, content in files.items():
                 (partial / name).write_bytes(content)
@@ -73,8 +96,6 @@ def put_folder(folder: Path, files: Mapping[str, bytes]) -> None:
             move(partial, folder)
         except OSError as error:
             raise refused(error, folder) from error
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
 
 
 def flush(path: Path) -> None:

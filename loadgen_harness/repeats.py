@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from loadgen_harness import campaign, console, plan, verbs
+from loadgen_harness import attempts, campaign, console, plan, verbs
 from loadgen_harness.campaign import Outcome, Step
 from loadgen_harness.errors import BadInput
 from loadgen_harness.launch import Hook
@@ -73,7 +73,7 @@ def _fit(wanted: Sequence[Job], meters: Sequence[str]) -> None:
 
 
 def execute(wanted: Sequence[Job], hooks: Sequence[Hook], on_step: Callable[[Step], None]) -> Iterator[Outcome]:
-    """Each job's outcome, the finished ones taken over; two failures in a row end it."""
+    """Each job's outcome, the finished ones taken over; two failures in a row end it, a full disk raises BadInput."""
     took: list[float] = []
     failures = 0
     for place, job in enumerate(wanted):
@@ -83,13 +83,22 @@ def execute(wanted: Sequence[Job], hooks: Sequence[Hook], on_step: Callable[[Ste
         about = sum(took) / len(took) if took else job.estimate_s
         left = about * sum(not campaign.finished(later) for later in wanted[place:])
         step = Step(job, place + 1, len(wanted), None, left)
+        _refuse_full(job)
         outcome = campaign.attempt(job, hooks, campaign.reporter(on_step, step))
         failures = 0 if outcome.run else failures + 1
         if outcome.run:
             took.append(float(outcome.run.meta.get("wall_s") or job.estimate_s))
         yield outcome
+        if outcome.run is None:
+            _refuse_full(job)
         if failures == GIVE_UP:
             return
+
+
+def _refuse_full(job: Job) -> None:
+    folder = job.spec.output.parent
+    if folder.is_dir():  # made with its first run
+        attempts.refuse_full(folder)
 
 
 def line(outcome: Outcome) -> str:

@@ -12,7 +12,7 @@ from loadgen_harness.errors import BadInput, SuiteError, refused
 from loadgen_harness.run import DETAIL, SUMMARY, Run
 from loadgen_harness.types import Benchmark, Division, Round, Score
 from power.surroundings import NONE_GIVEN, Surroundings
-from submissions import report_data
+from submissions import layout, report_data
 from submissions.record import RunResult
 from submissions.report import ENDINGS, report
 
@@ -76,7 +76,7 @@ def results(runs: Sequence[Run]) -> list[RunResult]:
 def _result(run: Run, behind: Run | None, scored: dict[Path, tuple[Score, ...]]) -> RunResult:
     known = _known(run)
     if known is None:
-        name = run.path.resolve().name
+        name = _foreign(run.path.resolve())
         return RunResult(run, Benchmark(name, name, "", {}, (), "", "", (), ()))
     benchmark, round_ = known
     scores = scored[behind.path] if behind else ()
@@ -85,6 +85,14 @@ def _result(run: Run, behind: Run | None, scored: dict[Path, tuple[Score, ...]])
         found += accuracy.judge(scores, round_.rules(benchmark.name), division=Division(run.spec["division"]))
     targets = round_.rules(benchmark.name).targets
     return RunResult(run, benchmark, scores, targets, assess.energy_text(run), {}, tuple(found))
+
+
+def _foreign(path: Path) -> str:
+    """What a run that names no benchmark is called: by its place in a submission's tree, else by its folder."""
+    divisions = {each.value for each in Division}
+    places = (path.parts[n:] for n, part in enumerate(path.parts) if part in divisions)
+    named = (layout.result_of("/".join(place)).split("/") for place in places)
+    return next((parts[3] for parts in named if len(parts) == 5), path.name)
 
 
 def _known(run: Run) -> tuple[Benchmark, Round] | None:
@@ -127,8 +135,7 @@ def write(
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".report-", dir=folder) as scratch:
             made = report(runs, results, Path(scratch) / page.name, around, campaign=campaign)
-            for ending in ENDINGS:
-                durable.move(made.with_suffix(ending), page.with_suffix(ending))
+            durable.put_all({page.with_suffix(each): made.with_suffix(each).read_bytes() for each in ENDINGS})
     except BaseException as error:
         if new and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()

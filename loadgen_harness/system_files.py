@@ -16,13 +16,15 @@ from loadgen_harness.errors import BadInput
 from loadgen_harness.system_gpus import UNSEEN
 
 UNTOLD = ("", UNSEEN)
+MOST_BYTES = 1 << 24  # of a description that are read
 Change = tuple[str, str, str]  # key, before, after
 
 
 def read(path: Path) -> dict[str, Any]:
     """A description; raises BadInput for a file that is none."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:  # which may be a device without an end
+            text = file.read(MOST_BYTES).decode("utf-8")
         found = json.loads(text, object_pairs_hook=_once)
         json.dumps(found, ensure_ascii=False).encode()  # halves of surrogate pairs, which nobody could write again
     except BadInput as error:

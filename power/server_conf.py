@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import configparser
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
+from loadgen_harness import durable
 from loadgen_harness.errors import BadInput
 
 PORT, PTD_PORT = 4950, 8888
@@ -90,8 +92,6 @@ def text(ptd: str, analyzers: Sequence[Analyzer], *, ntp: str, host: str = "0.0.
 
 def write(path: Path, content: str) -> None:
     """The file under its name, there whole or not at all; raises BadInput where it exists."""
-    if path.exists():
+    if os.path.lexists(path):
         raise BadInput(f"{path} exists: choose another name, an edited server.conf is never overwritten.")
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(content, encoding="utf-8")
-    partial.rename(path)
+    durable.put(path, content)

@@ -81,7 +81,7 @@ def _bars(table: np.ndarray) -> list[tuple[str, list[plots.Part]]]:
     latency = table["done"] - np.where(table["scheduled"] > 0, table["scheduled"], table["issued"])
     slow = table[latency >= percentile(latency, SLOWEST)]
     parts: Callable[[np.ndarray], list[plots.Part]] = _stream_parts if streams(table) else _parts
-    rows = [("mean of all", parts(table)), ("mean of the slowest 1 %", parts(slow))]
+    rows = [("mean of all samples", parts(table)), ("mean of the slowest 1 %", parts(slow))]
     empty = {name for name, _ in rows[0][1] if not any(dict(row)[name] for _, row in rows)}
     return [(title, [part for part in row if part[0] not in empty]) for title, row in rows]
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import os
-import shutil
 import tarfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
-from loadgen_harness import claim, durable
+from loadgen_harness import durable
 from loadgen_harness.errors import BadInput, refused
 from submissions import layout
 
@@ -28,24 +29,23 @@ def pack(tree: Path, archive: Path) -> Path:
     """
     manifest = refuse(tree, archive)
     try:
-        with claim.building(archive) as folder:  # emptied of what a call that was killed had left
-            try:
-                _packed(tree, {archive: folder / archive.name, manifest: folder / manifest.name})
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
+        with ExitStack() as stack:
+            targets = {durable.place(named): named.name for named in (archive, manifest)}
+            made = {each: stack.enter_context(durable.scratch(each)) / name for each, name in targets.items()}
+            _packed(tree, made)
     except OSError as error:
         raise refused(error, archive) from error
     return manifest
 
 
 def _packed(tree: Path, files: Mapping[Path, Path]) -> None:
-    """Write archive and manifest where they are built, and give them their names."""
-    (archive, partial), (_, waiting) = files.items()
+    """Write archive and manifest where they are built, and give them their places."""
+    partial, waiting = files.values()
     _write(tree, partial)
     digests = {name: _digest(tree / name) for name in _names(tree)}
     if read(partial) != digests:
         raise BadInput(f"{partial} does not hold what {tree} does: check the disk, then pack it again.")
-    waiting.write_bytes(os.fsencode(_lines({archive.name: _digest(partial), **digests})))
+    waiting.write_bytes(os.fsencode(_lines({partial.name: _digest(partial), **digests})))
     for there, new in files.items():
         if there.exists() and _digest(there) != _digest(new):
             raise BadInput(f"{there} exists and holds something else: choose another name, it is never overwritten.")
@@ -75,6 +75,9 @@ def refuse(tree: Path, archive: Path) -> Path:
         raise BadInput(f"{archive} lies inside the submission: choose a place outside {tree}.")
     if not archive.parent.is_dir():
         raise BadInput(f"{archive.parent} is no folder: make it, or choose another place for the archive.")
+    folder = durable.place(archive).parent
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise refused(PermissionError(errno.EACCES, os.strerror(errno.EACCES)), archive)
     return archive.with_name(f"{archive.name}{MANIFEST}")
 
 

@@ -17,7 +17,7 @@ from loadgen_harness import claim, durable
 from loadgen_harness.errors import BadInput
 from submissions import layout
 from submissions.generate import Entry, Submission, refuse, write
-from submissions.truncate import truncate
+from submissions.truncate import truncated
 
 PRIVATE_ID = "privateid.json"
 
@@ -49,22 +49,19 @@ def build(entries: Sequence[Entry], meta: Submission, places: Places, *, private
 def _built(entries: Sequence[Entry], meta: Submission, places: Places, partial: Path, *, private_ids: bool) -> bool:
     """Write into `partial`, and give it the tree's name; False where that is there already."""
     try:
-        fresh = not places.backup.exists()
         home = write(entries, meta, partial)
-        truncate(partial, places.backup)
-        if private_ids:
-            _private(home)
-        if not places.tree.exists():
-            durable.settle(partial)
-            durable.move(partial, places.tree)
-            return True
-        if other := difference(partial, places.tree):
-            if fresh:  # made just now of whole logs that are all still there
-                shutil.rmtree(places.backup)
-            raise BadInput(
-                f"{places.tree} exists and differs from what would be written, first in {other}: choose another "
-                "folder, a finished submission is never overwritten."
-            )
+        with truncated(partial, places.backup):
+            if private_ids:
+                _private(home)
+            if not places.tree.exists():
+                durable.settle(partial)
+                durable.move(partial, places.tree)
+                return True
+            if other := difference(partial, places.tree):
+                raise BadInput(
+                    f"{places.tree} exists and differs from what would be written, first in {other}: choose another "
+                    "folder, a finished submission is never overwritten."
+                )
     except OSError as error:
         why = error.strerror or str(error)
         raise BadInput(

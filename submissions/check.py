@@ -184,6 +184,9 @@ def _benchmark(home: layout.SubmitterFolder, folder: Path, tree: _Tree) -> Itera
             yield _misnamed(place, scenario, tree)
             continue
         seen.add(scenario)
+        if any(map(structure.closed, {place.path, place.settings, place.compliance})):
+            yield _closed(place, tree)
+            continue
         tree.subjects.append(Subject(place, tree.path, benchmark, scenario, demands, round_, division))
 
 
@@ -192,6 +195,12 @@ def _misnamed(place: layout.ScenarioFolder, scenario: Scenario | None, tree: _Tr
     wanted = f"{scenario} once" if scenario else ", ".join(each.value for each in Scenario)
     clause, fix = "inference_rules.adoc, Scenarios", "correct the name, or remove the folder"
     return error("structure", tree.name(place.path), ("scenario", place.scenario, wanted), clause, fix)
+
+
+def _closed(place: layout.ScenarioFolder, tree: _Tree) -> Finding:
+    """A result that nobody but its owner can judge."""
+    what = ("closed", "a folder that may not be looked into", "what everybody may read")
+    return error("structure", tree.name(place.path), what, GUIDE, f"chmod -R a+rX {tree.name(place.path)}")
 
 
 def _together(tree: _Tree) -> Iterator[Finding]:

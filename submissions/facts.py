@@ -15,19 +15,21 @@ from loadgen_harness.metrics import percentile, token_times
 from loadgen_harness.run import Run
 from loadgen_harness.types import Score, Target
 from power import energy
-from power.figures import word
-from power.measurement import measurements
+from power.figures import Energy, word
+from power.measurement import Measurement, measurements
 from power.surroundings import NONE_GIVEN, Surroundings
-from submissions import anatomy, energy_facts, latencies, plots
+from submissions import anatomy, energy_facts, latencies, plots, power_plot
 from submissions.energy_facts import EnergySection
 from submissions.numbers import NONE, THIN, duration, number, quantity
 from submissions.plots import FINE, Grain
+from submissions.power_plot import Known
 from submissions.readme import portable
 from submissions.record import RunResult
 from submissions.steadiness import steadiness
 
 EMPTY = (None, "", 0, 0.0, False)
 COLUMNS = ("mean", "p50", "p90", "p99", "max")
+PERCENTILES = {"SingleStream": "p90, early stopping", "MultiStream": "p99, early stopping"}
 TAX_COLUMNS = ("Layout", "Queries", "Added mean", "Added p99", "Share", "Ceiling", "Waits for the GIL")
 
 
@@ -49,8 +51,10 @@ class Row:
     benchmark: str
     scenario: str
     valid: bool
+    verdict: str  # LoadGen's; it gives none of an accuracy run
     reason: str
     metric: str
+    percentile: str  # which latency the metric is, "" for a rate
     order: Mapping[str, float]  # by which columns of the summary are sorted; missing: last
     accuracy: tuple[Accuracy, ...]
     energy: str
@@ -80,8 +84,10 @@ def row(result: RunResult, around: Surroundings = NONE_GIVEN, *, name: str = "",
         benchmark=result.benchmark.title,
         scenario=result.scenario,
         valid=run.valid,
+        verdict=_verdict(run),
         reason="; ".join(reason.rstrip(".") for reason in run.invalid_reasons),
         metric=quantity(metric.value, metric.unit) if metric else NONE,
+        percentile=PERCENTILES.get(run.scenario, "") if metric else "",
         order=_order(result),
         accuracy=tuple(_accuracy(score, result.targets) for score in result.scores),
         energy=result.energy,
@@ -119,10 +125,13 @@ def listed(run: Run) -> tuple[str, str, str, str, str]:
     test = f", {spec['test']}" if spec.get("test") else ""
     length = quantity(run.duration_s, "s", 3)
     scenario = str(spec.get("scenario") or run.scenario or NONE)
-    verdict = "VALID" if run.valid else "INVALID"
+    return str(spec.get("benchmark", run.path.name)), scenario, f"{run.mode or NONE}{test}", length, _verdict(run)
+
+
+def _verdict(run: Run) -> str:
     if run.mode == "AccuracyOnly":
-        verdict = "no errors" if run.valid else "errors"
-    return str(spec.get("benchmark", run.path.name)), scenario, f"{run.mode or NONE}{test}", length, verdict
+        return "no errors" if run.valid else "errors"
+    return "VALID" if run.valid else "INVALID"
 
 
 def _order(result: RunResult) -> dict[str, float]:
@@ -198,25 +207,41 @@ def _drawings(result: RunResult, grain: Grain) -> Iterable[tuple[str, str]]:
         done = (run.samples["done"] - run.samples["issued"].min()) / 1e9
         yield "Throughput over time", plots.throughput(done, grain=grain)
     else:
-        yield "Latency distribution", plots.distribution(taken, limit, grain=grain)
-        yield "Latency over time", plots.timeline(seconds, taken, limit, grain=grain)
+        noun = latencies.NOUNS.get(run.scenario, plots.SAMPLES)
+        yield "Latency distribution", plots.distribution(taken, limit, noun=noun, grain=grain)
+        yield "Latency over time", plots.timeline(seconds, taken, limit, noun=noun, grain=grain)
     yield "Samples waiting over time", plots.queue(*latencies.waiting(run), grain=grain)
     if _streams(run) and run.samples is not None:
         first = token_times(run.samples).ttft_ns
         yield "Time to first token", plots.distribution(first, name="time to first token", grain=grain)
     yield from anatomy.drawings(run, grain)
-    yield from ((f"Power ({name})", plots.power(curve, grain=grain)) for name, curve in _power(run))
+    for name, curve, known in _power(run):
+        yield f"Power ({name})", power_plot.power(curve, known, grain=grain)
 
 
-def _power(run: Run) -> Iterable[tuple[str, list[tuple[float, float]]]]:
-    """Each meter's curve: seconds since LoadGen's window began, inside that window, and watts."""
+def _power(run: Run) -> Iterable[tuple[str, list[tuple[float, float]], Known]]:
+    """Each meter's curve, seconds since LoadGen's window began, inside that window, and watts; and what it tells."""
     window = run.power_window
     if window is None or run.mode == "AccuracyOnly":
         return
+    figures = {each.meter: each for each in energy.energies(run)}
     for measured in measurements(run.path):
         points = zip(measured.times_s - window[0], measured.watts, strict=True)
         meter = word(measured.estimated, measured.replay) or measured.meter
-        yield f"{meter}, {measured.scope}", [(t, w) for t, w in points if 0 <= t <= window[1] - window[0]]
+        yield (
+            f"{meter}, {measured.scope}",
+            [(t, w) for t, w in points if 0 <= t <= window[1] - window[0]],
+            _known(measured, figures.get(measured.meter)),
+        )
+
+
+def _known(measured: Measurement, found: Energy | None) -> Known:
+    """What may be said of a meter's mean power; of a faulty one nothing but that it is an estimate."""
+    mean = found.mean_w if found else None
+    if not (measured.estimated or measured.replay):
+        return Known(mean)
+    ends = (max(0.0, 1 - measured.uncertainty), 1 + measured.uncertainty)
+    return Known(mean, True, found.interval(1.0) if found else ends)
 
 
 def _streams(run: Run) -> bool:

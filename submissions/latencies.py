@@ -11,6 +11,7 @@ from loadgen_harness.run import Run
 from submissions import anatomy
 
 NAMES = {"MultiStream": "latency per query", "Offline": "time until done"}
+NOUNS = {"MultiStream": ("query", "queries")}
 PACED = 64  # Offline: the stretches of equally many samples whose pace is compared
 
 

@@ -128,7 +128,7 @@ class ScenarioFolder:
     @cached_property
     def settings(self) -> Path:
         """The folder of user.conf and measurements: beside the logs, or under measurements/ in a tree that has that."""
-        beside = any((self.path / name).is_file() for name in ("user.conf", "measurements.json"))
+        beside = any(os.path.isfile(self.path / name) for name in ("user.conf", "measurements.json"))
         return self.path if beside else self._apart(self.home.measurements)
 
     @property
@@ -138,7 +138,7 @@ class ScenarioFolder:
         named = sorted(self.settings.glob("*.json")) if self.settings != self.path else []
         own = (path for path in named if path.name.startswith(self.system))
         wanted = f"{self.system}.json" if self.settings != self.path else "measurements.json"
-        return next((path for path in (*known, *own) if path.is_file()), self.settings / wanted)
+        return next((path for path in (*known, *own) if os.path.isfile(path)), self.settings / wanted)
 
     @property
     def user_conf(self) -> Path:
@@ -173,8 +173,8 @@ class ScenarioFolder:
     @property
     def endpoint(self) -> bool:
         """Whether it is a result of MLPerf Endpoints: its files, and none of LoadGen's."""
-        ours = any((self.path / name).is_file() for name in ENDPOINT_FILES)
-        return ours and not any(logs.detail.is_file() for logs in (self.performance, self.accuracy))
+        ours = any(os.path.isfile(self.path / name) for name in ENDPOINT_FILES)
+        return ours and not any(os.path.isfile(logs.detail) for logs in (self.performance, self.accuracy))
 
     @cached_property
     def compliance(self) -> Path:
@@ -334,7 +334,7 @@ def folders(path: Path) -> list[Path]:
 def entries(path: Path) -> list[Path]:
     """Everything inside a folder by name, nothing where it is missing or closed to us."""
     try:
-        return sorted(path.iterdir()) if path.is_dir() else []
+        return sorted(path.iterdir()) if os.path.isdir(path) else []
     except PermissionError:  # that it is closed is a Finding of its own
         return []
 
@@ -352,7 +352,7 @@ def inside(path: Path, tree: Path) -> bool:
 
 def regular(path: Path, tree: Path) -> bool:
     """Whether a file is there, regular, readable, and no way out of the tree."""
-    return path.is_file() and inside(path, tree) and os.access(path, os.R_OK)
+    return os.path.isfile(path) and inside(path, tree) and os.access(path, os.R_OK)
 
 
 def _spelt(scenario: str) -> str:
@@ -383,11 +383,11 @@ def _child(folder: Path, name: str) -> Path:
 
 
 def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
+    return os.path.isdir(path) and not path.is_symlink()
 
 
 def _logs(root: Path, places: Iterable[str], names: Iterable[str]) -> Logs:
     """The first place below a root that has one of these files, else the first place."""
     first, *others = [root / place for place in places]
-    held = (place for place in (first, *others) if any((place / name).is_file() for name in names))
+    held = (place for place in (first, *others) if any(os.path.isfile(place / name) for name in names))
     return Logs(next(held, first))

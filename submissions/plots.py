@@ -1,4 +1,4 @@
-"""The report's drawings as inline SVG: distribution, timeline, throughput, anatomy, power."""
+"""The report's drawings as inline SVG: distribution, timeline, throughput, anatomy."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ MARKED = (0.5, 0.9, 0.99, 0.999)
 BAR_HEIGHT = 30
 OUTLIERS = 40  # of them are marked, the slowest
 Part = tuple[str, float]  # name and nanoseconds
+Noun = tuple[str, str]  # what a latency is one of, singular and plural
+SAMPLES: Noun = ("sample", "samples")
 Corners = dict[str, list[tuple[svg.Point, svg.Point]]]  # by style: (left, top) and (width, height) of boxes
 KINDS = {  # the style of a part, the same in every drawing
     "queueing": "f1",
@@ -45,7 +47,9 @@ FINE = Grain()
 COARSE = Grain(dots=50, columns=28, curve=28, slices=24, digits=0, gap=0.28)  # for pages of hundreds of results
 
 
-def distribution(latencies_ns: np.ndarray, limit_ns: float = 0.0, *, name: str = "latency", grain: Grain = FINE) -> str:
+def distribution(
+    latencies_ns: np.ndarray, limit_ns: float = 0.0, *, name: str = "latency", noun: Noun = SAMPLES, grain: Grain = FINE
+) -> str:
     """Share of samples (on a scale that opens the tail) against latency, percentiles marked; "" for no samples."""
     if len(latencies_ns) == 0:
         return ""
@@ -54,16 +58,18 @@ def distribution(latencies_ns: np.ndarray, limit_ns: float = 0.0, *, name: str =
     scale, unit = time_unit(float(np.median(ordered)))
     high = max(ordered[-1], limit_ns if limit_ns < 4 * ordered[-1] else 0.0)
     x = svg.fitting(f"{name} ({unit})", max(ordered[0], 1.0) / scale, high / scale, tick)
-    frame = svg.Frame(x, _tail_axis(count), digits=grain.digits, gap=grain.gap)
+    frame = svg.Frame(x, _tail_axis(count, noun[1]), digits=grain.digits, gap=grain.gap)
     shares = 1 - 10 ** -np.linspace(0, _tail(1 - 1 / (count + 1)), min(grain.curve, count))
     ranks = np.minimum((shares * count).astype(int), count - 1)
     curve = frame.path(zip(ordered[ranks] / scale, shares, strict=True), "l1")
     marks, said = _marks(frame, ordered, scale)
     body = frame.grid() + _limit(frame, limit_ns, scale) + curve + marks
-    return svg.picture(f"Distribution of the {name}", f"{number(count)} samples. {said}", body)
+    return svg.picture(f"Distribution of the {name}", f"{number(count)} {noun[1]}. {said}", body)
 
 
-def timeline(seconds: np.ndarray, latencies_ns: np.ndarray, limit_ns: float = 0.0, *, grain: Grain = FINE) -> str:
+def timeline(
+    seconds: np.ndarray, latencies_ns: np.ndarray, limit_ns: float = 0.0, *, noun: Noun = SAMPLES, grain: Grain = FINE
+) -> str:
     """Latency against time since the start; extremes survive, however many samples there are, outliers are marked."""
     if len(seconds) == 0:
         return ""
@@ -75,12 +81,12 @@ def timeline(seconds: np.ndarray, latencies_ns: np.ndarray, limit_ns: float = 0.
     frame = svg.Frame(
         svg.exact("time since start (s)", 0.0, float(seconds.max()), tick), y, digits=grain.digits, gap=grain.gap
     )
-    body, said = _over_time(frame, seconds, values, grain)
+    body, said = _over_time(frame, (seconds, values), grain, noun[0])
     warm, warmed = _warm_up(frame, seconds, latencies_ns)
     far, marked = _outliers(frame, seconds, values)
     body = warm + frame.grid() + _limit_across(frame, limit_ns, scale) + body + far
     worst = duration(float(latencies_ns.max()))
-    said = f"{said}; {number(len(seconds))} samples, slowest {worst}.{marked}{warmed}"
+    said = f"{said}; {number(len(seconds))} {noun[1]}, slowest {worst}.{marked}{warmed}"
     return svg.picture("Latency over time", said, body)
 
 
@@ -93,7 +99,7 @@ def queue(seconds: np.ndarray, depths: np.ndarray, *, grain: Grain = FINE) -> st
     frame = svg.Frame(
         x, svg.linear("samples waiting", 0.0, max(highest, 1.0), tick), digits=grain.digits, gap=grain.gap
     )
-    body, said = _over_time(frame, seconds, depths.astype(float), grain)
+    body, said = _over_time(frame, (seconds, depths.astype(float)), grain)
     mean = number(float(np.mean(depths)), 3)
     said = f"{said}. At most {number(highest)} samples wait, {mean} on average, as one arrives."
     return svg.picture("Samples waiting over time", said, frame.grid() + body)
@@ -156,31 +162,6 @@ def batches(seconds: np.ndarray, sizes: np.ndarray, *, grain: Grain = FINE) -> s
     return svg.picture("Batch sizes over time", said, frame.grid() + body)
 
 
-def power(curve: Sequence[tuple[float, float]], *, grain: Grain = FINE) -> str:
-    """Watts against seconds since the start, with their mean."""
-    if len(curve) < 2:
-        return ""
-    seconds, watts = (np.array(column, dtype=float) for column in zip(*curve, strict=True))
-    frame = svg.Frame(
-        svg.exact("time since start (s)", min(0.0, float(seconds.min())), float(seconds.max()), tick),
-        svg.linear("power (W)", 0.0, float(watts.max()), tick),
-        digits=grain.digits,
-        gap=grain.gap,
-    )
-    mean = float(np.sum((watts[1:] + watts[:-1]) / 2 * np.diff(seconds)) / ((seconds[-1] - seconds[0]) or 1.0))
-    if len(seconds) > grain.dots:
-        middle, lows, medians, highs = envelope(seconds, watts, grain.columns)
-        body = frame.bars(zip(middle, lows, highs, strict=True), "b2")
-        body += frame.path(zip(middle, medians, strict=True), "l2")
-    else:
-        body = frame.path(zip(seconds, watts, strict=True), "l2")
-    label = svg.text(svg.WIDTH - svg.RIGHT, svg.NAME_LINE, f"mean {number(mean, 3)} W", "end", "m")
-    body += frame.path([(frame.x.low, mean), (frame.x.high, mean)], "lim") + label
-    return svg.picture(
-        "Power", f"Mean {number(mean, 3)} W, peak {number(float(watts.max()), 3)} W.", frame.grid() + body
-    )
-
-
 def envelope(x: np.ndarray, y: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(middle, minimum, median, maximum) of `y` in equal slices of `x`, empty slices left out."""
     width = (float(x.max()) - float(x.min())) / columns or 1.0
@@ -193,10 +174,13 @@ def envelope(x: np.ndarray, y: np.ndarray, columns: int) -> tuple[np.ndarray, np
     return middle, low, median, high
 
 
-def _over_time(frame: svg.Frame, seconds: np.ndarray, values: np.ndarray, grain: Grain) -> tuple[str, str]:
+def _over_time(
+    frame: svg.Frame, points: tuple[np.ndarray, np.ndarray], grain: Grain, one: str = "sample"
+) -> tuple[str, str]:
     """Values against time as dots or, where there are many, as columns; and what one sees in a few words."""
+    seconds, values = points
     if len(seconds) <= grain.dots:
-        return frame.dots(zip(seconds, values, strict=True), "d1"), "One dot for each sample"
+        return frame.dots(zip(seconds, values, strict=True), "d1"), f"One dot for each {one}"
     middle, lows, medians, highs = envelope(seconds, values, grain.columns)
     bars = frame.bars(zip(middle, lows, highs, strict=True), "b1")
     line = frame.path(zip(middle, medians, strict=True), "l1")
@@ -231,12 +215,12 @@ def _tail(share: float) -> float:
     return -math.log10(1 - min(share, 1 - 1e-12))
 
 
-def _tail_axis(count: int) -> svg.Axis:
-    """0, 50, 90, 99, … %, as far as `count` samples can tell."""
+def _tail_axis(count: int, things: str) -> svg.Axis:
+    """0, 50, 90, 99, … %, as far as `count` of them can tell."""
     shares = [0.0, 0.5, *(1 - 10.0**-nines for nines in range(1, 8))]
     highest = 1 - 1 / (count + 1)
     ticks = tuple((share, f"{share * 100:.7g}{THIN}%") for share in shares if share <= highest)
-    return svg.Axis("share of samples", 0.0, highest, ticks, _tail)
+    return svg.Axis(f"share of {things}", 0.0, highest, ticks, _tail)
 
 
 def _marks(frame: svg.Frame, ordered: np.ndarray, scale: float) -> tuple[str, str]:

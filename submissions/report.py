@@ -185,6 +185,7 @@ def environment() -> Environment:
     )
     made.filters["emphasis"] = _emphasis
     made.filters["cell"] = _cell
+    made.filters["path"] = _path
     made.filters["captioned"] = svg.captioned
     return made
 
@@ -192,6 +193,11 @@ def environment() -> Environment:
 def _emphasis(text: str) -> str:
     """HTML with the word that marks an estimate in italics, everything else escaped."""
     return EMPHASIS.sub(r"<em>\1</em>", html.escape(text))
+
+
+def _path(text: str) -> str:
+    """HTML of a path that may break behind its slashes."""
+    return html.escape(text).replace("/", "/<wbr>")
 
 
 def _cell(text: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from audit.compliance import test01
 from audit.finding import Finding, Severity
 from loadgen_harness.run import Run
 from submissions import layout
+from submissions.seals import digest
 from submissions.truncate import GAP, KEPT, LIMIT, recorded_hash, sealed_log
 
 CLAUSE = "mlcommons/inference, truncate_accuracy_log.py: the hash is that of the whole log"
@@ -98,9 +98,9 @@ def _hash(pair: _Pair) -> Iterator[Finding]:
         if recorded:
             yield pair.finding(text, ("hash", recorded, "no such log in the backup"))
         return
-    digest = _digest(pair.sealed)
-    if recorded != digest and layout.regular(text, pair.tree):
-        yield pair.finding(text, ("hash", recorded or "no hash", digest))
+    whole = digest(pair.sealed)
+    if recorded != whole and layout.regular(text, pair.tree):
+        yield pair.finding(text, ("hash", recorded or "no hash", whole))
     if layout.regular(log, pair.tree) and not _is_what_is_left(log, pair.sealed):
         wanted = f"the first and the last {KEPT} bytes of the sealed log, or all of it"
         yield pair.finding(log, ("bytes", f"other bytes than {pair.sealed.name} of the backup", wanted))
@@ -108,7 +108,7 @@ def _hash(pair: _Pair) -> Iterator[Finding]:
 
 def _is_what_is_left(log: Path, sealed: Path) -> bool:
     if log.stat().st_size > LIMIT:
-        return _digest(log) == _digest(sealed)
+        return digest(log) == digest(sealed)
     left = log.read_bytes()
     with sealed.open("rb") as file:
         head = file.read(2 * LIMIT)
@@ -159,8 +159,3 @@ def _small(log: Path) -> bytes:
 def _text(path: Path) -> str:
     with path.open("rb") as file:
         return file.read(MOST_TEXT).decode("utf-8", errors="replace")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

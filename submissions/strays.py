@@ -6,6 +6,7 @@ asks it, and moves what it refuses to the open division), else a warning; small 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,11 +44,11 @@ class _Place:
 
     def others(self) -> list[Path]:
         """What else lies there; what another check refuses by its name is left to it."""
-        entries = layout.entries(self.path) if not self.path.is_symlink() else []
+        entries = layout.entries(self.path) if not os.path.islink(self.path) else []
         return [each for each in entries if not self._named(each) and structure.oddity(each) is None]
 
     def _named(self, path: Path) -> bool:
-        if path.is_dir():
+        if os.path.isdir(path):
             return path.name in self.folders
         return path.name in self.files
 
@@ -66,7 +67,7 @@ def of_divisions(tree: Path) -> Iterator[Finding]:
     """Files beside the submitters' folders, for which the old checker refuses the whole division."""
     for division in sorted({home.path.parent for home in layout.submitters(tree)}):
         for path in layout.entries(division):
-            if path.is_file() and structure.oddity(path) is None:
+            if os.path.isfile(path) and structure.oddity(path) is None:
                 yield _finding(layout.shown(path, tree), "beside the submitters", "folders of submitters alone", EXACT)
 
 
@@ -83,7 +84,7 @@ def of_submitter(home: layout.SubmitterFolder, tree: Path) -> Iterator[Finding]:
 
 def _runs(subject: Subject) -> Iterator[_Place]:
     place = subject.place
-    power = (layout.POWER_RUN_FILE,) if place.power.is_dir() else ()
+    power = (layout.POWER_RUN_FILE,) if os.path.isdir(place.power) else ()
     folders = ("run_1", *(("power", "ranging") if power else ()))
     yield _Place(place.path / "performance", (), folders)
     yield _Place(place.path / "performance" / "run_1", (*RUN, *power), exact=True)
@@ -109,7 +110,7 @@ def _beside(subject: Subject) -> Iterator[Finding]:
     for folder in dict.fromkeys((place.path, place.settings)):
         for path in _Place(folder, BESIDE, folders).others():
             described = path == place.measurements or path.name.startswith((*POWER_BESIDE, place.system))
-            if path.is_dir() or path.suffix.lower() in ARCHIVES:
+            if os.path.isdir(path) or path.suffix.lower() in ARCHIVES:
                 yield _judged(path, _Place(folder), subject)
             elif not described:
                 small.append(path)
@@ -122,7 +123,7 @@ def _beside(subject: Subject) -> Iterator[Finding]:
 def _judged(path: Path, place: _Place, subject: Subject) -> Finding:
     """One stray: a run that nobody looks at, an archive that nobody unpacks, or simply too much."""
     name = subject.name(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         run = next((each for each in sorted(path.rglob(layout.DETAIL)) if each.is_file()), None)
         found = "a folder of LoadGen's logs that counts for nothing" if run else "a folder that no layout names"
         told = _finding(name, found, "one run in run_1" if run else "the folders of the layout", ONE_RUN)

@@ -45,7 +45,7 @@ def files(tree: Path) -> Iterator[Finding]:
             found, wanted, fix = odd
             yield error("files", layout.shown(path, tree), ("path", found, wanted), TIDY, fix)
     for path in sorted(tree.iterdir()) if tree.is_dir() else []:
-        allowed = path.name in {each.value for each in Division} if path.is_dir() else path.suffix in ROOT_FILES
+        allowed = path.name in {each.value for each in Division} if os.path.isdir(path) else path.suffix in ROOT_FILES
         if not allowed and not path.name.startswith("."):
             what = ("path", "neither a division nor a document", "closed, open, network, *.md, *.pdf")
             yield error("files", path.name, what, f"{GUIDE}: the root", "move it out of the submission")
@@ -54,19 +54,19 @@ def files(tree: Path) -> Iterator[Finding]:
 def submitter(home: layout.SubmitterFolder, tree: Path) -> Iterator[Finding]:
     """Faults in what a submitter has once: sources, calibration, system descriptions, model mapping."""
     name = home.path.relative_to(tree)
-    if not home.sources.is_dir():
+    if not os.path.isdir(home.sources):
         what = ("src", "missing", "the source code")
         yield error("structure", name / "src", what, f"{GUIDE}: src", "add src/<benchmark>/README.md and the code")
     closed = home.division != Division.OPEN.value
     if closed and not any(map(said, home.calibrations)):
-        blank = any(path.is_file() for path in home.calibrations)
+        blank = any(os.path.isfile(path) for path in home.calibrations)
         what = ("calibration.md", "nothing but blanks" if blank else "missing", "how weights were calibrated")
         yield error("structure", name, what, CALIBRATED, "add documentation/calibration.md")
     yield from _mapped(home, tree)
     for folder in layout.folders(home.results):
         yield from system(home, folder.name, tree)
     yield from _twins(home, tree)
-    described = {path.stem for path in home.systems.glob("*.json")} if home.systems.is_dir() else set()
+    described = {path.stem for path in home.systems.glob("*.json")} if os.path.isdir(home.systems) else set()
     for ghost in sorted(described - {folder.name for folder in layout.folders(home.results)}):
         what = ("system", "no results", "results of every system described")
         path = home.system(ghost).relative_to(tree)
@@ -114,7 +114,7 @@ def system(home: layout.SubmitterFolder, name: str, tree: Path) -> Iterator[Find
 
 def said(path: Path) -> bool:
     """Whether a file is there that says anything at all."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         return False
     with path.open("rb") as file:
         return any(block.strip() for block in iter(lambda: file.read(1 << 16), b""))
@@ -174,7 +174,7 @@ def mapping(home: layout.SubmitterFolder) -> Mapping[str, str]:
 
 def oddity(path: Path) -> tuple[str, str, str] | None:
     """What is wrong with one path by itself: (found, wanted, fix); None where nothing is."""
-    if path.is_symlink():
+    if os.path.islink(path):
         return "a link", "a file", "replace the link by what it points to"
     if path.name.startswith("."):
         return "a hidden name", "no dot files", "remove it"
@@ -186,6 +186,20 @@ def oddity(path: Path) -> tuple[str, str, str] | None:
         return _content(path)
     except OSError as reason:
         return f"unreadable ({reason.strerror})", "what everybody may read", "chmod -R a+rX it"
+
+
+def closed(folder: Path) -> bool:
+    """Whether a folder, or one below it, may not be looked into; false where it is not there."""
+    waiting = [str(folder)] if os.path.lexists(folder) else []
+    while waiting:
+        path = waiting.pop()
+        try:
+            os.stat(f"{path}/.")  # listed and searched are two rights
+            with os.scandir(path) as entries:
+                waiting += [each.path for each in entries if each.is_dir(follow_symlinks=False)]
+        except PermissionError:
+            return True
+    return False
 
 
 def _content(path: Path) -> tuple[str, str, str] | None:

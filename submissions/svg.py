@@ -16,6 +16,7 @@ LEFT, RIGHT, TOP, BOTTOM = 52, 16, 28, 40
 NAME_LINE = 12  # where the name of the upright axis stands
 DECADES_FOR_LOG = 1.3
 GAP = 0.085  # of an axis, the least between labels
+ANCHORS = {"": "", "middle": "c", "end": "e"}  # the page's classes for them, which are shorter
 Point = tuple[float, float]
 
 
@@ -175,7 +176,7 @@ def _short(step: float) -> str:
 def _together(labels: Sequence[str], anchor: str, offset: Point) -> str:
     """Labels with what they share said once."""
     place = " ".join(map(px, offset))
-    return f'<g text-anchor="{anchor}" transform="translate({place})">{"".join(labels)}</g>' if labels else ""
+    return f'<g class="{ANCHORS[anchor]}" transform="translate({place})">{"".join(labels)}</g>' if labels else ""
 
 
 def picture(title: str, description: str, body: str, height: int = HEIGHT) -> str:
@@ -195,7 +196,8 @@ def captioned(drawing: str) -> str:
 
 def text(x: float, y: float, content: str, anchor: str = "", kind: str = "") -> str:
     """A piece of text; `anchor` is "", "middle" or "end"."""
-    attributes = (f' class="{kind}"' if kind else "") + (f' text-anchor="{anchor}"' if anchor else "")
+    kinds = " ".join(filter(None, (kind, ANCHORS[anchor])))
+    attributes = f' class="{kinds}"' if kinds else ""
     return f'<text x="{px(x)}" y="{px(y)}"{attributes}>{escape(content)}</text>' if content else ""
 
 

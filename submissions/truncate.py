@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import re
-import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from loadgen_harness.errors import BadInput
-from submissions import layout
+from submissions import layout, seals
+from submissions.seals import Whole, digest
 
 LIMIT = 10_240  # bytes an accuracy log of a submission may have
 MOST_TEXT = 1 << 24  # bytes of accuracy.txt that are read
 KEPT = 4096  # bytes kept at either end
 GAP = b"\n\n...\n\n"
 HASH = re.compile(r"^hash=([\w\d]+)$", re.MULTILINE)
-READ_ONLY = 0o444
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,46 @@ class Truncation:
     changed: bool
 
 
+@dataclass(frozen=True)
+class _Found:
+    """One accuracy log as it was found: the digest of the whole log, whether it is whole, and whether it is hashed."""
+
+    logs: layout.Logs
+    sha256: str
+    whole: bool
+    hashed: bool
+
+
 def truncate(tree: Path, backup: Path) -> list[Truncation]:
     """Back up, hash and truncate every accuracy log of a tree; a second call changes nothing.
 
-    Raises BadInput where accuracy.txt is missing (it must be written first), where the backup lies inside the tree,
-    and where it holds another log in the same place.
+    Raises BadInput where accuracy.txt is missing (it must be written first), where the backup lies inside the tree or
+    has no room, and where it holds another log in the same place; then nothing was truncated, and nothing is new there.
     """
+    found = _found(tree, backup)
+    with _sealed(found, tree, backup):
+        pass
+    return [_truncate(each, tree) for each in found]
+
+
+@contextmanager
+def truncated(tree: Path, backup: Path) -> Iterator[list[Truncation]]:
+    """As truncate(), for a tree of copies: what goes wrong before this closes takes what was sealed now back."""
+    found = _found(tree, backup)
+    with _sealed(found, tree, backup):
+        yield [_truncate(each, tree) for each in found]
+
+
+def _found(tree: Path, backup: Path) -> list[_Found]:
     if backup.resolve().is_relative_to(tree.resolve()):
         raise BadInput(f"the backup {backup} lies inside the submission: choose a folder outside {tree}.")
-    return [_truncate(logs, tree, backup) for logs in layout.accuracy_folders(tree) if logs.accuracy_log.exists()]
+    return [_find(logs, tree) for logs in layout.accuracy_folders(tree) if logs.accuracy_log.exists()]
+
+
+def _sealed(found: Sequence[_Found], tree: Path, backup: Path) -> AbstractContextManager[None]:
+    wanted = (each for each in found if each.whole)
+    copies = {sealed_log(each.logs, tree, backup): Whole(each.logs.accuracy_log, each.sha256) for each in wanted}
+    return seals.sealed(copies, backup, tree)
 
 
 def recorded_hash(logs: layout.Logs) -> str:
@@ -56,7 +87,7 @@ def is_truncated(log: Path) -> bool:
     return log.stat().st_size <= LIMIT and GAP in log.read_bytes()
 
 
-def _truncate(logs: layout.Logs, tree: Path, backup: Path) -> Truncation:
+def _find(logs: layout.Logs, tree: Path) -> _Found:
     log, name = logs.accuracy_log, logs.accuracy_log.relative_to(tree)
     if not logs.accuracy_text.exists():
         raise BadInput(
@@ -66,16 +97,19 @@ def _truncate(logs: layout.Logs, tree: Path, backup: Path) -> Truncation:
     if is_truncated(log):
         if not recorded:
             raise BadInput(f"{name} is truncated but has no hash: put the whole log back and truncate again.")
-        return Truncation(name, recorded, changed=False)
-    digest = _digest(log)
-    if recorded and recorded != digest:
+        return _Found(logs, recorded, whole=False, hashed=True)
+    whole = digest(log)
+    if recorded and recorded != whole:
         raise BadInput(f"{name} is not the log whose hash accuracy.txt holds: put both back from the run folder.")
-    _seal(log, sealed_log(logs, tree, backup), digest)
-    if not recorded:
-        text = logs.accuracy_text.read_bytes()
-        _replace(logs.accuracy_text, text + f"\nhash={digest}\n".encode())
-    shortened = _shorten(log)
-    return Truncation(name, digest, changed=shortened or not recorded)
+    return _Found(logs, whole, whole=True, hashed=bool(recorded))
+
+
+def _truncate(found: _Found, tree: Path) -> Truncation:
+    text, log = found.logs.accuracy_text, found.logs.accuracy_log
+    if not found.hashed:
+        _replace(text, text.read_bytes() + f"\nhash={found.sha256}\n".encode())
+    shortened = found.whole and _shorten(log)
+    return Truncation(log.relative_to(tree), found.sha256, changed=shortened or not found.hashed)
 
 
 def _shorten(log: Path) -> bool:
@@ -92,30 +126,7 @@ def sealed_log(logs: layout.Logs, tree: Path, backup: Path) -> Path:
     return backup / logs.accuracy_log.relative_to(tree)
 
 
-def _seal(log: Path, sealed: Path, digest: str) -> None:
-    """A read-only copy whose digest has been read back; one that is there already must be the same log."""
-    if sealed.exists():
-        if _digest(sealed) != digest:
-            raise BadInput(f"the backup {sealed} holds another log: choose an empty backup folder.")
-        return
-    sealed.parent.mkdir(parents=True, exist_ok=True)
-    partial = sealed.with_name(f"{sealed.name}.partial")
-    try:
-        shutil.copyfile(log, partial)
-        if _digest(partial) != digest:
-            raise BadInput(f"the copy of {log} in {sealed.parent} differs from it: check the disk and try again.")
-        partial.chmod(READ_ONLY)
-        os.replace(partial, sealed)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def _replace(path: Path, content: bytes) -> None:
     partial = path.with_name(f"{path.name}.partial")
     partial.write_bytes(content)
     os.replace(partial, path)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

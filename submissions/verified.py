@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from audit import accuracy_counts, verdict_text
+from audit.case import DETAIL
 from audit.compliance import _settings
 from audit.compliance._performance import RESULTS
 from audit.finding import Finding
@@ -107,6 +108,7 @@ def scores(place: layout.TestFolder, subject: Subject) -> Iterator[Finding]:
         run, score = runs[kind], _number(match[2])
         if (
             run
+            and not _refused(run)
             and score
             and _figures(run)
             and not any(math.isclose(score, each, rel_tol=PRINTED) for each in _figures(run))
@@ -114,6 +116,12 @@ def scores(place: layout.TestFolder, subject: Subject) -> Iterator[Finding]:
             what = (f"{kind} score", match[2], f"{_nearest(run, score)} of the {kind} run that lies here")
             clause = f"compliance test {place.name}: the submission's own performance run is verified"
             yield error("compliance", subject.name(path), what, clause, f"verify {place.name} again with these logs")
+
+
+def _refused(run: Run) -> bool:
+    """Whether the log has a Finding for a line or figure that is none: what was compared may have stood there."""
+    odd = any(key in run.log and not isinstance(run.log[key], int | float) for key in KEYS)
+    return odd or any(text.startswith(DETAIL) for text in run.damage)
 
 
 def _samples(subject: Subject) -> float | None:

@@ -10,6 +10,12 @@
     text: row.textContent.toLowerCase(),
     details: document.getElementById(row.dataset.of)?.closest("details"),
   }));
+  // What a result says beside its row, its findings above all; read when somebody first asks, unopened content left out.
+  const said = (item) =>
+    (item.said ??= [...(item.details?.children ?? [])]
+      .map((each) => (each.matches("noscript") ? "" : each.textContent))
+      .join(" ")
+      .toLowerCase());
   const field = controls.querySelector("input");
   const count = controls.querySelector("output");
   const all = controls.querySelector("button");
@@ -19,7 +25,7 @@
     const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
     for (const item of items) {
-      const here = words.every((word) => item.text.includes(word));
+      const here = words.every((word) => item.text.includes(word) || said(item).includes(word));
       item.row.hidden = !here;
       if (item.details) item.details.hidden = !here;
       shown += here;

@@ -20,6 +20,11 @@ def test_damage_explains_what_is_missing() -> None:
     assert following == {DAMAGED: [STOPPING, UNFINISHED, DURATION]}
 
 
+def test_a_damaged_line_explains_that_it_is_absent() -> None:
+    absent = Finding("absent", Severity.WARNING, LOG, "requested_seed", "no requested_seed", "every line", "c", "x")
+    assert split([DAMAGED, absent]) == ([DAMAGED], {DAMAGED: [absent]})
+
+
 def test_a_log_without_an_end_explains_it_likewise() -> None:
     assert split([UNFINISHED, STOPPING, SEEDS]) == ([UNFINISHED, SEEDS], {UNFINISHED: [STOPPING]})
 
@@ -70,6 +75,17 @@ def test_a_copied_run_explains_what_the_copy_contradicts_in_either_place() -> No
     width = error("samples-per-query", first, "effective_samples_per_query", "1", "8")
     text = error("system", "systems/s.json", "cooling")
     assert split([width, lead, text]) == ([lead, text], {lead: [width]})
+
+
+def test_copied_runs_explain_what_they_contradict_in_either_result() -> None:
+    """Both ways to name where the first ones lie: what differs of two systems, or the whole of another result."""
+    log = "b/MultiStream/performance/run_1/mlperf_log_detail.txt"
+    for head, place in (("closed/A/results/first", "b/MultiStream"), (f"{RESULT}/Offline", "")):
+        said = f"the same runs as in {head}: performance, accuracy"
+        lead = Finding("duplicate", Severity.ERROR, f"closed/A/results/copy/{log}", "log", said, "y", "c", "x")
+        text = f"{head}/{place}/TEST01/verify_performance.txt".replace("//", "/")
+        score = Finding("compliance", Severity.ERROR, text, "reference score", "1", "2", "c", "x")
+        assert split([score, lead]) == ([lead], {lead: [score]})
 
 
 def test_an_end_before_the_beginning_explains_what_was_reckoned_with_it() -> None:

@@ -56,10 +56,12 @@ REFUSED: dict[str, Callable[[Evidence], Evidence]] = {
 
 @pytest.mark.parametrize("kind", REFUSED)
 def test_where_it_may_not(tmp_path: Path, kind: str) -> None:
-    made = evidence(tmp_path / "one")
+    made = replace(evidence(tmp_path / "one"), root=tmp_path)
     findings = list(check([made, REFUSED[kind](again(made, tmp_path / "two"))]))
-    assert [each.check for each in findings] == ["duplicate"] * 4
-    assert all("two" in each.file or each.file.endswith("detail.txt") for each in findings)
+    (finding,) = findings
+    assert (finding.check, finding.key) == ("duplicate", "log")
+    assert finding.file == "two/performance/mlperf_log_detail.txt"
+    assert finding.found == "the same runs as in one: performance, accuracy, TEST01, TEST04"
 
 
 def test_the_performance_log_in_the_place_of_a_test(tmp_path: Path) -> None:
@@ -78,6 +80,58 @@ def test_an_edited_copy_is_still_one(tmp_path: Path) -> None:
     for run in (later, faster):
         other = replace(made, system_name="toy_8x", performance=run, accuracy=None, tests={})
         assert [each.check for each in check([made, other])] == ["duplicate"]
+
+
+@pytest.mark.parametrize(("moved", "told"), [(0, 1), (7, 1), (100, 1), (101, 0), (5000, 0)])
+def test_latencies_moved_by_nanoseconds_are_still_a_copy(tmp_path: Path, moved: int, told: int) -> None:
+    """All of them by 7 ns, or some of them by up to 100 ns; two runs of one system are 4,750 ns apart at least."""
+    made = evidence(tmp_path / "one", tests={}, accuracy=None)
+    figures = evidences.latencies("performance")
+    for name, keys in (("all", set(figures)), ("some", {"result_50.00_percentile_latency_ns"})):
+        edited = {key: value + (moved if key in keys else 0) for key, value in figures.items()}
+        times = {"power_begin": "11-23-2026 05:59:55.001", "power_end": "11-23-2026 05:59:58.001"}
+        run = evidences.logged(tmp_path / name, "performance", **times, **edited)
+        other = replace(made, system_name="toy_8x", performance=run)
+        assert len(list(check([made, other]))) == (1 if name == "all" else told)
+
+
+def test_few_latencies_prove_nothing(tmp_path: Path) -> None:
+    """Two runs may well share the figures that a short log has."""
+    few = {key: 10_000_000 for key in evidences.latencies("performance") if "percentile" in key}
+    times = {"power_begin": "11-23-2026 05:59:55.001", "power_end": "11-23-2026 05:59:58.001"}
+    first = evidences.logged(tmp_path / "one", "performance", **few)
+    second = evidences.logged(tmp_path / "two", "performance", **few, **times, result_max_latency_ns=20_000_007)
+    made = evidence(tmp_path / "whole", performance=first, tests={}, accuracy=None)
+    assert list(check([made, replace(made, system_name="toy_8x", performance=second)])) == []
+
+
+@pytest.mark.parametrize(("stamps", "told"), [((), 0), ((600.123456,), 1)])
+def test_the_same_stamps_of_time_are_a_copy(tmp_path: Path, stamps: tuple[float, ...], told: int) -> None:
+    """Two different ones after the first millisecond, each to the nanosecond; all else in the copy was edited."""
+    made = evidence(tmp_path / "whole", tests={}, accuracy=None)
+
+    def stamped(name: str, shift: int) -> Run:
+        figures = {key: value + shift * number**2 for number, (key, value) in enumerate(latencies.items())}
+        path = evidences.logged(tmp_path / name, "performance", **figures, power_end=f"{name}").path
+        log = path / "mlperf_log_detail.txt"
+        lines = log.read_text().splitlines()
+        lines = [line.replace("10000.0", str(stamp)) for stamp, line in zip(stamps, lines, strict=False)] + lines[1:]
+        log.write_text("\n".join(line for line in lines if '"power_begin"' not in line) + "\n")
+        return Run(path)
+
+    latencies = evidences.latencies("performance")
+    one = replace(made, performance=stamped("one", 0))
+    other = replace(made, performance=stamped("two", 5000), system_name="toy_8x")
+    assert len(list(check([one, other]))) == told
+
+
+def test_a_copy_that_may_stand_there_is_not_told_by_a_third_one(tmp_path: Path) -> None:
+    """The open result is the closed one's run, which another system copied."""
+    made = replace(evidence(tmp_path / "one"), root=tmp_path)
+    copy = replace(again(made, tmp_path / "two"), system_name="toy_8x")
+    opened = replace(again(made, tmp_path / "three"), division=Division.OPEN)
+    (finding,) = check([made, copy, opened])
+    assert finding.file.startswith("two/")
 
 
 def test_odd_values_never_raise(tmp_path: Path) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import resource
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -88,4 +91,15 @@ def copied(source: Path, target: Path, patch: pytest.MonkeyPatch) -> Path:
     return target
 
 
-__all__ = ["BadInput", "call", "copied", "material", "seen", "told"]
+@contextmanager
+def small_files(most: int) -> Iterator[None]:
+    """No file may grow beyond so many bytes, as on a full disk (the error is EFBIG)."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+__all__ = ["BadInput", "call", "copied", "material", "seen", "small_files", "told"]

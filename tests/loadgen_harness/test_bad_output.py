@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from loadgen_harness import campaign, durable, plan
 from loadgen_harness.errors import BadInput
-from tests.loadgen_harness.misused import RUN, call, copied, material, seen, told
+from tests.loadgen_harness.misused import RUN, call, copied, material, seen, small_files, told
+from tests.rights import plain_rights
 
 WRITERS = {
     "system": "system --output {out}",
@@ -58,17 +56,6 @@ def test_a_file_or_a_link_to_itself_in_the_way(verb: str, here: Path) -> None:
     assert (here / "file").read_text() == "mine"
 
 
-@contextmanager
-def small_files(most: int) -> Iterator[None]:
-    """No file may grow beyond so many bytes, as on a full disk (the error is EFBIG)."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 @pytest.mark.parametrize("verb", ["system", "report", "energy", "label", "submit"])
 def test_no_room(verb: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with small_files(400):
@@ -95,11 +82,11 @@ def test_devices_are_written_to(here: Path) -> None:
     assert Path("/dev/null").is_char_device() and Path("/dev/full").is_char_device()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 @pytest.mark.parametrize("verb", WRITERS)
 def test_a_folder_without_permission(verb: str, here: Path) -> None:
     (here / "closed").mkdir(mode=0o500)
-    told(*WRITERS[verb].format(out="closed/x").split())
+    with plain_rights():
+        told(*WRITERS[verb].format(out="closed/x").split())
 
 
 @pytest.mark.parametrize("out", ["a b ü 日", "-x"])
@@ -151,3 +138,37 @@ def test_a_disk_that_fills_between_two_runs(here: Path, monkeypatch: pytest.Monk
     again = list(campaign.execute(chosen, Path("new")))
     assert [each.resumed for each in again] == [True, False] and all(each.ok for each in again)
     assert seen(first.job.spec.output) == kept
+
+
+@pytest.mark.parametrize("verb", ["system", "energy", "check"])
+def test_a_link_that_leads_to_nothing_yet_stays(verb: str, here: Path) -> None:
+    (here / "store").mkdir()
+    (here / "out").symlink_to("store/new")
+    assert call(*WRITERS[verb].format(out="out").split()) in (0, 1)
+    assert (here / "out").is_symlink() and (here / "store" / "new").stat().st_size
+
+
+def test_a_page_of_a_report_that_is_a_link_stays_one(here: Path) -> None:
+    words = WRITERS["report"].format(out="r").split()
+    assert call(*words) == 0
+    (here / "r" / "report.html").rename(here / "page.html")
+    (here / "r" / "report.html").symlink_to("../page.html")
+    (here / "page.html").write_text("old")
+    assert call(*words) == 0
+    assert (here / "r" / "report.html").is_symlink() and "<html" in (here / "page.html").read_text()
+
+
+@pytest.mark.parametrize("verb", ["plan", "run", "campaign", "report", "label", "submit --backup"])
+def test_a_link_that_leads_to_nothing_is_refused_and_stays(verb: str, here: Path) -> None:
+    (here / "out").symlink_to("gone/new")
+    told(*WRITERS[verb].format(out="out").split())
+
+
+@pytest.mark.timeout(20)
+def test_a_description_that_is_no_file_is_not_read(here: Path) -> None:
+    """/dev/full is read without an end, a named pipe without a beginning."""
+    os.mkfifo(here / "pipe")
+    for out in ("/dev/full", "pipe", "results"):
+        for more in ("", " --update"):
+            assert "is no file" in told(*f"system --output {out}{more}".split())
+    assert "cannot be read as JSON" in told("system", "--check", "/dev/zero")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,3 +88,45 @@ def test_a_killed_parent_leaves_no_orphan(tmp_path: Path) -> None:
     assert names(tmp_path) == {".run.partial"}
     assert launch(tiny(tmp_path / "run")).valid
     assert names(tmp_path) == {"run"}
+
+
+LOST = """
+import os, signal
+class Left:
+    def __del__(self):  # what is raised in here is printed and forgotten
+        os.kill(os.getpid(), signal.SIGINT)
+Left()
+raise ImportError("went on")
+"""
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_ctrl_c_amid_imports_is_neither_lost_nor_explained(ignored: bool, tmp_path: Path) -> None:
+    """Where it is ignored, as in the background of a script, it stays so."""
+    (tmp_path / "absl.py").write_text(LOST)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
+    try:
+        env = {**environment(), "PYTHONPATH": f"{tmp_path}:{environment()['PYTHONPATH']}"}
+        done = subprocess.run(lgh("list"), env=env, capture_output=True, text=True, check=False)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done.returncode == (1 if ignored else 130)
+    assert ("went on" in done.stderr) == ignored and (ignored or done.stderr == "")
+
+
+def test_little_is_imported_before_ctrl_c_is_looked_after() -> None:
+    """Only what Python itself has imported by then, but for one empty module."""
+    code = "import sys; before = set(sys.modules); import loadgen_harness.__main__; print(set(sys.modules) - before)"
+    env = environment()
+    done = subprocess.run([sys.executable, "-S", "-c", f"import os; {code}"], env=env, capture_output=True, check=True)
+    assert ast.literal_eval(done.stdout.decode()) == {"__future__", "loadgen_harness", "loadgen_harness.__main__"}
+
+
+@pytest.mark.parametrize("flag", ["--help", "--version"])
+def test_help_imports_no_numbers_and_no_tables(flag: str) -> None:
+    """Answers that take a third of a second would take a whole one."""
+    command = [sys.executable, "-X", "importtime", *lgh(flag)[1:]]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert "absl" in imported and not imported & {"numpy", "rich", "jinja2", "mlperf_loadgen", "onnxruntime"}
+    assert "lgh" in done.stdout

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from absl.testing import flagsaver
 
-from loadgen_harness import cli, repeats
+from loadgen_harness import cli, durable, repeats
 from loadgen_harness.errors import BadInput, SuiteError
 from loadgen_harness.run import Run
 from tests.fakes import names, tiny
@@ -70,3 +70,29 @@ def test_alone_it_is_ten(tmp_path: Path) -> None:
     args = cli.build().parse_args([*RUN, "--output", str(tmp_path), "--repeats"])
     assert repeats.count(args.repeats) == repeats.DEFAULT == 10
     assert not cli.build().parse_args([*RUN, "--output", str(tmp_path)]).repeats
+
+
+@pytest.mark.usefixtures("plugin")
+def test_a_disk_that_fills_ends_it_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of `lgh run` and of a campaign: exit code 2; the finished run is kept, and the same command goes on."""
+    jobs, room = repeats.jobs(tiny(tmp_path / "out"), 2), durable.room
+    going = repeats.execute(jobs, (), lambda step: None)
+    assert next(going).ok
+    monkeypatch.setattr(durable, "room", lambda folder: 0)
+    with pytest.raises(BadInput, match="the same command goes on from here"):
+        next(going)
+    assert names(tmp_path / "out") == {"run-01"}
+    monkeypatch.setattr(durable, "room", room)
+    again = list(repeats.execute(jobs, (), lambda step: None))
+    assert [each.resumed for each in again] == [True, False] and all(each.ok for each in again)
+
+
+@pytest.mark.usefixtures("plugin")
+def test_a_run_that_fails_on_a_full_disk_is_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = repeats.jobs(tiny(tmp_path / "out", backend="broken"), 3)
+    told: list[str] = []
+    monkeypatch.setattr(durable, "room", lambda folder: 0)
+    with pytest.raises(BadInput, match="free some space"):
+        for outcome in repeats.execute(jobs, (), lambda step: None):
+            told.append(outcome.error)
+    assert len(told) == 1 and "is full" in told[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from tests.submissions.mutations import (
@@ -76,7 +77,50 @@ def without(name: Path, *texts: str) -> Change:
     return change
 
 
+def turned(name: Path, kept: int) -> Change:
+    """A log whose lines below the first `kept` stand in the other order."""
+
+    def change(tree: Path) -> None:
+        lines = (tree / name).read_text().splitlines(keepends=True)
+        put(tree / name, "".join([*lines[:kept], *reversed(lines[kept:])]))
+
+    return change
+
+
+def moved(home: Path) -> Change:
+    """Every latency of every log 7 ns longer, on another day and 11 ms later."""
+
+    def later(match: re.Match[str]) -> str:
+        return f"{match[1]}{int(match[2]) + 11:03}" if int(match[2]) < 989 else match[0]
+
+    def change(tree: Path) -> None:
+        for path in sorted((tree / home).rglob("mlperf_log_*.txt")):
+            text = path.read_text().replace("11-22-2026", "11-23-2026").replace("2026-11-22", "2026-11-23")
+            text = re.sub(r'("value": "11-23-2026 \d\d:\d\d:\d\d\.)(\d{3})', later, text)
+            latency = r'(latency[^"\n]*?(?:", "value": |\) *: )|estimate: )(\d{8,})'
+            put(path, re.sub(latency, lambda match: f"{match[1]}{int(match[2]) + 7}", text))
+
+    return change
+
+
 EVIDENCE: dict[str, Mutation] = {
+    "another system's results, each latency moved by 7 ns": Mutation(
+        together(
+            copy(HOME / "results/toybox_1x_cpu", HOME / "results/gamebox"),
+            copy(SYSTEM, HOME / "systems/gamebox.json"),
+            moved(HOME / "results/gamebox"),
+        ),
+        (*(("duplicate", "log"),) * 3, *one("system", "system_name")),
+    ),
+    "a log whose end is turned round": Mutation(turned(SINGLE / RUN / DETAIL, 60), one("times", "time_ms")),
+    "a log that is turned round": Mutation(turned(MULTI / RUN / DETAIL, 0), one("times", "time_ms")),
+    "a log without its head": Mutation(
+        without(OFFLINE / RUN / DETAIL, '"test_datetime"', '"loadgen_build_date_utc"', '"loadgen_git_commit_date'),
+        one("absent", "loadgen_build_date_utc"),
+    ),
+    "a result that is no number": Mutation(
+        detail(OFFLINE / RUN, result_samples_per_second=float("nan")), one("readable", "damaged")
+    ),
     "settings cut out of a log": Mutation(
         holed,
         (

@@ -72,7 +72,7 @@ RUNS: dict[str, Mutation] = {
         together(
             copy(HOME / "results/toybox_1x_cpu", HOME / "results/gamebox"), copy(SYSTEM, HOME / "systems/gamebox.json")
         ),
-        (*(("duplicate", "log") for _ in range(12)), *one("system", "system_name")),
+        (*(("duplicate", "log") for _ in range(3)), *one("system", "system_name")),
     ),
     "scenarios swapped": Mutation(
         swap(SINGLE / "performance", MULTI / "performance"),

@@ -174,11 +174,13 @@ def swap(one: Path, other: Path) -> Change:
 def line(folder: Path, key: str, value: object, *, error: bool = False) -> Change:
     """A line more in a detail log; the summary counts a warning or an error."""
     notes = {"is_error": error, "is_warning": key.startswith("warning"), "file": "loadgen.cc", "line_no": 1}
-    record = {"key": key, "value": value, "time_ms": 0.1, "namespace": "mlperf::logging", "metadata": notes}
+    record = {"key": key, "value": value, "namespace": "mlperf::logging", "metadata": notes}
 
     def change(tree: Path) -> None:
         path = tree / folder / DETAIL
-        put(path, path.read_text() + ":::MLLOG " + json.dumps(record) + "\n")
+        text = path.read_text()
+        last = re.findall(r'"time_ms": ([\d.]+)', text)[-1]
+        put(path, text + ":::MLLOG " + json.dumps({**record, "time_ms": float(last)}) + "\n")
         none, some = ("errors", "ERRORS") if error else ("warnings", "warning")
         if error or notes["is_warning"]:
             edit(folder / SUMMARY, f"No {none} encountered during test.", f"1 {some} encountered. See detailed log.")(

@@ -14,6 +14,7 @@ from audit.finding import Finding
 from loadgen_harness import rounds
 from submissions.check import check
 from submissions.layout import DETAIL, round_of
+from tests.rights import plain_rights
 from tests.submissions.test_check import HOME, RESULT, SINGLE, SYSTEM
 
 SECRET = "a secret of the reviewer's own machine"
@@ -100,13 +101,16 @@ def test_names_that_are_no_text_can_be_printed(tree: Path) -> None:
     assert ("structure", "benchmark", str(RESULT.parent / "a\nb")) in keys(found)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_closed_folder_is_a_finding_not_a_crash(tree: Path) -> None:
-    (tree / SINGLE).chmod(0)
+@pytest.mark.parametrize("mode", [0, 0o400, 0o100])  # neither, listed alone, searched alone
+@pytest.mark.parametrize("folder", [SINGLE, SINGLE / "performance" / "run_1", RESULT, RESULT.parent, Path(HOME)])
+def test_a_closed_folder_is_a_finding_not_a_crash(tree: Path, folder: Path, mode: int) -> None:
+    (tree / folder).chmod(mode)
     try:
-        assert findings(tree)
+        with plain_rights():
+            found = findings(tree)
     finally:
-        (tree / SINGLE).chmod(0o755)
+        (tree / folder).chmod(0o755)
+    assert any("unreadable" in each.found or each.key in ("closed", "results") for each in found)
 
 
 def test_a_submitter_that_is_a_file_and_a_results_that_is_one(tree: Path) -> None:

@@ -120,6 +120,7 @@ WARNED = {
     "accuracy of a few of a test's responses",
     "a test far less accurate than the accuracy run",
     "another system's results",
+    "another system's results, each latency moved by 7 ns",
     "notes between the scenarios",
     "notes in a test",
     "archive beside a result",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from submissions import plots, svg
+from submissions import plots, power_plot, svg
 from submissions.numbers import tick
 
 RANDOM = np.random.default_rng(1)
@@ -86,7 +86,7 @@ def test_every_drawing_is_well_formed(count: int, spread: float) -> None:
         parsed(plots.timeline(seconds, latencies, limit))
     if count > 1:
         parsed(plots.throughput(seconds))
-        parsed(plots.power(list(zip(seconds, latencies / 1e5, strict=True))))
+        parsed(power_plot.power(list(zip(seconds, latencies / 1e5, strict=True))))
 
 
 def test_anatomy_names_its_parts_and_fills_its_width() -> None:
@@ -171,7 +171,7 @@ def test_the_mean_batch_counts_batches() -> None:
 def test_nothing_to_draw_gives_no_drawing() -> None:
     nothing = np.empty(0)
     assert plots.distribution(nothing) == plots.timeline(nothing, nothing) == plots.throughput(nothing) == ""
-    assert plots.power([]) == plots.anatomy([]) == plots.batches(nothing, nothing) == ""
+    assert power_plot.power([]) == plots.anatomy([]) == plots.batches(nothing, nothing) == ""
 
 
 def test_a_long_run_stays_small() -> None:

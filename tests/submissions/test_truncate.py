@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loadgen_harness import durable
 from loadgen_harness.errors import BadInput
 from loadgen_harness.types import Division
 from submissions import layout, sealed, truncate
 from submissions.truncate import GAP, KEPT, LIMIT
+from tests.loadgen_harness.misused import seen, small_files
 
 ENTRIES = (f'{{ "seq_id" : {n}, "qsl_idx" : {n}, "data" : "{n:064X}", "token_count" : 0 }}' for n in range(100))
 LONG = ("[\n" + ",\n".join(ENTRIES) + "\n]\n").encode()
@@ -99,3 +102,59 @@ def test_no_log_is_longer_than_allowed_or_than_before(tmp_path_factory: pytest.T
     logs = place(folder / "tree", b"x" * size)
     truncate.truncate(folder / "tree", folder / "backup")
     assert logs.accuracy_log.stat().st_size <= min(size, LIMIT)
+
+
+def place_another(tree: Path) -> layout.Logs:
+    """A log of twice the length, after the first in the order of names."""
+    logs = layout.submitter(tree, Division.CLOSED, "Acme").result("box", "digits", "Server").accuracy
+    logs.path.mkdir(parents=True)
+    logs.accuracy_log.write_bytes(2 * LONG)
+    logs.accuracy_text.write_text("accuracy=98.000%, good=98, total=100\n")
+    return logs
+
+
+def test_a_backup_without_room_is_refused_before_the_first_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs = place(tmp_path / "tree")
+    place_another(tmp_path / "tree")
+    before = seen(tmp_path)
+    monkeypatch.setattr(durable, "room", lambda folder: 1000)
+    needed = -(-(3 * len(LONG) + 8192) // 100_000) / 10
+    with pytest.raises(BadInput, match=rf"no room for 2 whole accuracy logs \({needed:.1f} MB\): free .* MB more"):
+        truncate.truncate(tmp_path / "tree", tmp_path / "backup")
+    assert seen(tmp_path) == before
+    monkeypatch.undo()
+    truncate.truncate(tmp_path / "tree", tmp_path / "backup")
+    assert truncate.is_truncated(logs.accuracy_log)
+
+
+def test_a_backup_that_fills_while_it_is_written_holds_nothing_new(tmp_path: Path) -> None:
+    """The first log went in, the second did not: both are whole where they were."""
+    place(tmp_path / "tree")
+    place_another(tmp_path / "tree")
+    (tmp_path / "backup" / "theirs").mkdir(parents=True)
+    before = seen(tmp_path)
+    with small_files(len(LONG) + 10), pytest.raises(BadInput, match="no room for 2 whole accuracy logs"):
+        truncate.truncate(tmp_path / "tree", tmp_path / "backup")
+    assert seen(tmp_path) == before
+
+
+def test_what_goes_wrong_later_takes_new_seals_back(tmp_path: Path) -> None:
+    """But not those of before, nor any once the tree has its final name."""
+    place(tmp_path / "tree")
+    truncate.truncate(tmp_path / "tree", tmp_path / "backup")
+    sealed_before = seen(tmp_path / "backup")
+    (tmp_path / "tree").rename(tmp_path / "finished")
+    place(tmp_path / "tree")
+    place_another(tmp_path / "tree")
+    with pytest.raises(KeyboardInterrupt), truncate.truncated(tmp_path / "tree", tmp_path / "backup"):
+        assert len(seen(tmp_path / "backup")) > len(sealed_before)
+        raise KeyboardInterrupt
+    assert seen(tmp_path / "backup") == sealed_before
+    shutil.rmtree(tmp_path / "tree")
+    place_another(tmp_path / "tree")
+    with pytest.raises(KeyboardInterrupt), truncate.truncated(tmp_path / "tree", tmp_path / "backup"):
+        (tmp_path / "tree").rename(tmp_path / "moved")
+        raise KeyboardInterrupt
+    assert 2 * LONG in seen(tmp_path / "backup").values()
