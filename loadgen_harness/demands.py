@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from audit import known
 from audit.compliance._settings import merged
-from loadgen_harness import expectations, registry, rounds
+from loadgen_harness import expectations, metrics, registry, rounds
 from loadgen_harness.errors import BadInput, UnknownName
 from loadgen_harness.expectations import Expectation, Expectations
 from loadgen_harness.types import Benchmark, Division, Limits, Round, Rules, Scenario, SystemType
@@ -174,6 +174,16 @@ def _of_scenario(wish: Wish, name: str, scenario: Scenario) -> Iterator[Demand]:
             yield demand(test, few * expected.query_s(scenario), few, timed=False)
 
 
+def least_queries(limits: Limits, scenario: Scenario) -> int:
+    """Queries of a valid performance run at least: the round's, and of a Server what early stopping cannot do without.
+
+    The rounds' own counts of the other scenarios hold that already (inference_rules.adoc, Early Stopping Criterion).
+    """
+    if scenario.loadgen != "Server" or not 0 < limits.percentile < 1:
+        return limits.min_query_count
+    return max(limits.min_query_count, metrics.early_stopping_minimum(0, limits.percentile))
+
+
 def performance_s(limits: Limits, scenario: Scenario, expected: Expectation) -> float:
     """The least seconds of a valid performance run: the rules' minimum, or what the fewest queries take."""
     least = limits.min_duration_ms / 1000
@@ -181,7 +191,7 @@ def performance_s(limits: Limits, scenario: Scenario, expected: Expectation) -> 
         margin = OFFLINE_MARGIN if expected.samples_per_s else 1.0
         return max(margin * least, limits.min_query_count * expected.sample_s(scenario))
     each = 1 / expected.rate if scenario.loadgen == "Server" and expected.rate else expected.query_s(scenario)
-    return max(least, limits.min_query_count * each)
+    return max(least, least_queries(limits, scenario) * each)
 
 
 def samples_of(limits: Limits, scenario: Scenario, expected: Expectation) -> int:
@@ -190,7 +200,7 @@ def samples_of(limits: Limits, scenario: Scenario, expected: Expectation) -> int
     by_time = performance_s(limits, scenario, expected) * expected.samples_per_s
     if scenario is Scenario.MULTI_STREAM and expected.latency_s:
         by_time *= width
-    return max(limits.min_query_count * width, 1, int(by_time))
+    return max(least_queries(limits, scenario) * width, 1, int(by_time))
 
 
 def implemented(name: str) -> str:
@@ -211,7 +221,7 @@ def inferences(wish: Wish) -> list[Inference]:
 
 def _from_scenarios(wish: Wish, name: str) -> Iterator[Inference]:
     chosen = scenarios_of(wish, name)
-    if SystemType.EDGE.value not in wish.suite:
+    if SystemType.EDGE.value not in wish.suite or not suites_of(SystemType.EDGE.value, wish.round.rules(name)):
         return
     for (source, scenario), how in INFERENCES.items():
         if scenario in chosen and Scenario(source) in chosen:

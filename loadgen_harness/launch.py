@@ -134,7 +134,7 @@ def _follow(
             raise RunFailed(
                 f"nothing happened for {spec.hang_timeout_s:g} s while {state.phase.name.lower()} "
                 f"({state.completed} of {state.issued} issued samples completed): the run was stopped; "
-                "look for a deadlock in the backend, or raise --hang-timeout."
+                "raise --hang-timeout where one batch may take so long, else look for a deadlock in the backend."
             )
         on_progress(Status(**state._asdict(), elapsed_s=now - begun))
         memory.sample()

@@ -123,10 +123,14 @@ class TokenTimes:
 
 
 def token_times(samples: np.ndarray) -> TokenTimes:
-    """Time to first token and time per output token after it, (done - first) / (tokens - 1), per sample."""
+    """Time to first token and time per output token after it, (done - first) / (tokens - 1), per sample.
+
+    The first token's counts from the scheduled time, where it is known, as LoadGen's does.
+    """
     streamed = samples[(samples["first_token"] > 0) & (samples["tokens"] > 1)]
+    begun = np.where(streamed["scheduled"] > 0, streamed["scheduled"], streamed["issued"])
     return TokenTimes(
-        ttft_ns=streamed["first_token"] - streamed["issued"],
+        ttft_ns=streamed["first_token"] - begun,
         tpot_ns=(streamed["done"] - streamed["first_token"]) / (streamed["tokens"] - 1),
         tokens=streamed["tokens"],
     )

@@ -5,15 +5,22 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from loadgen_harness import placement, registry, rounds, settings, tax
+from loadgen_harness import placement, power_table, registry, rounds, settings, tax
 from loadgen_harness.errors import BadInput, UnknownName
+from loadgen_harness.power_table import PowerTable
 from loadgen_harness.types import Benchmark, Division, Round, RunSpec, Scenario, TestMode
+from power.session import WAITS_S
+from submissions.system import NAME, NETWORK, REQUIRED, SYSTEM_TYPES
 
 MOST_REPEATS = 999
 OVERHEAD_S = 2.5  # starting a process, loading a small model, writing logs
+START_S = 3.0  # a run's process, model and warm-up as the official client starts it, beside what the plan expects
+RUNS_OF_SESSION = 2  # ranging and testing
+POWER = "power"  # a campaign's folder of power sessions
 ACCURACY, PERFORMANCE = "accuracy", "performance"
 SHIPPED = Path(__file__).parent / "plans"
 TEXT_KEYS = ("backend", "device", "precision", "driver", "worker", "pin", "postprocess")
@@ -21,6 +28,8 @@ WHOLE_KEYS = ("replicas", "max_batch")
 NUMBER_KEYS = (*WHOLE_KEYS, "spin_us", "max_wait_ms", "hang_timeout_s")
 RUN_KEYS = (*TEXT_KEYS, *NUMBER_KEYS)
 MOST = 1 << 31  # replicas, or samples in a batch: what LoadGen's and the drivers' integers hold
+NAMES = ("submitter", "system_name", "system_title", "system_type")
+FOLDERS = ("submitter", "system_name")  # of the tree
 KINDS = {  # of a plan's keys, in words
     "name": (str, "a text"),
     "round": (str, "a text"),
@@ -60,15 +69,21 @@ class Plan:
     choices: tuple[Choice, ...]
     submission: Mapping[str, str]
     tax_s: float = tax.SECONDS  # of each measurement of the harness tax; 0: none
+    power: PowerTable | None = None  # whose sessions make the first performance run of each result
 
 
 @dataclass(frozen=True)
 class Job:
-    """One LoadGen run of a campaign; `key` is also its folder below `runs/`."""
+    """One LoadGen run of a campaign; `key` is also its folder below `runs/`.
+
+    `session` is the folder of the official power session whose testing run it is; its estimate is then the session's.
+    """
 
     key: str
     spec: RunSpec
     estimate_s: float
+    session: Path | None = None
+    open_end: bool = False  # longer than that by a speed that nobody named
 
     @property
     def test(self) -> str:
@@ -99,17 +114,31 @@ def _file(path: Path) -> Path:
 
 
 def _plan(data: Mapping[str, Any], name: str) -> Plan:
-    _known(data, ("name", "round", "division", "meters", "tax", "benchmark", "submission"), "plan key")
+    _known(data, ("name", "round", "division", "meters", "tax", "benchmark", "submission", "power"), "plan key")
     _kinds_of(data, ("benchmark",))
+    choices = tuple(_choice(table) for table in data["benchmark"])
+    _once(choices)
     return Plan(
         name=data.get("name", name),
         round=data.get("round", "mini"),
         division=Division(data.get("division", "closed")),
         meters=tuple(data.get("meters", ())),
-        choices=tuple(_choice(table) for table in data["benchmark"]),
+        choices=choices,
         submission=_submission(data.get("submission", {})),
         tax_s=_tax_s(data.get("tax", True)),
+        power=power_table.read(data.get("power")),
     )
+
+
+def _once(choices: Sequence[Choice]) -> None:
+    """Raise BadInput where two runs would have one folder: the second would be taken for the first, finished."""
+    places = [f"{choice.benchmark}/{scenario}" for choice in choices for scenario in choice.scenarios]
+    for place in places:
+        if places.count(place) > 1:
+            raise BadInput(
+                f"the plan asks for {place} {places.count(place)} times: keep one; two variants of it want a plan and "
+                "an --output each, and several runs of one `repeats = N`."
+            )
 
 
 def _kinds_of(table: Mapping[str, Any], needed: Sequence[str]) -> None:
@@ -125,10 +154,18 @@ def _kinds_of(table: Mapping[str, Any], needed: Sequence[str]) -> None:
 
 
 def _submission(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """[submission]; raises BadInput where one of the names in it is no text."""
-    for key in ("submitter", "system_name", "system_title", "system_type"):
+    """[submission]; raises BadInput or UnknownName for what `lgh submit` would refuse after all the runs."""
+    for key in NAMES:
         if not isinstance(value := given.get(key, ""), str):
             raise BadInput(f"{key} of [submission] cannot be {value!r}: it takes a text (docs/campaign.md).")
+        if key in FOLDERS and value and not NAME.fullmatch(value):
+            words = "letters, digits, '.', '_', '+' and '-', the first of them a letter or a digit"
+            raise BadInput(f"{key} = {value!r} of [submission] cannot be the name of a folder: use {words}.")
+    _known([given["system_type"]] if "system_type" in given else (), SYSTEM_TYPES, "system_type of [submission]")
+    known = (*NAMES, *REQUIRED, *NETWORK, "infer")
+    for key in given:  # further keys of the description are free, a slip of the pen is not
+        if key not in known and get_close_matches(key, known, cutoff=0.85):
+            raise UnknownName("key of [submission]", key, known)
     return given
 
 
@@ -255,11 +292,21 @@ def _job(plan: Plan, choice: Choice, scenario: Scenario, kind: str, output: Path
         data_dir=Path(merged["data_dir"]) if merged.get("data_dir") else None,
         **{k: merged[k] for k in RUN_KEYS if k in merged},
     )
-    return Job(key, spec, estimate_s(spec))
+    if plan.power is None or kind != PERFORMANCE:
+        return Job(key, spec, estimate_s(spec), open_end=open_end(spec))
+    return Job(key, spec, session_s(spec), output / POWER / choice.benchmark / scenario)
+
+
+def session_s(spec: RunSpec) -> float:
+    """Expected wall seconds of an official power session: both runs, and what the official server waits."""
+    return RUNS_OF_SESSION * (estimate_s(spec) + START_S) + WAITS_S
 
 
 def estimate_s(spec: RunSpec) -> float:
-    """Expected wall seconds of one run, from the settings' own hints."""
+    """Expected wall seconds of one run, from the speed that plan or round names; without one, what it takes at least.
+
+    LoadGen's own default, one query a second, says nothing of a system; of a Server it is the rate all the same.
+    """
     round_ = rounds.load(spec.round)
     benchmark: Benchmark = registry.load(registry.BENCHMARKS, spec.benchmark)
     chosen = settings.plan(spec, benchmark, round_).settings
@@ -273,4 +320,26 @@ def estimate_s(spec: RunSpec) -> float:
         "Offline": 1 / max(chosen.offline_expected_qps, 1e-9),
     }[chosen.scenario]
     floor = 0.0 if spec.mode is TestMode.ACCURACY else chosen.min_duration_ms / 1000
-    return OVERHEAD_S + max(floor, samples * per_sample)
+    return OVERHEAD_S + max(floor, samples * per_sample if _paced(spec) else 0.0)
+
+
+def _paced(spec: RunSpec) -> bool:
+    """Whether somebody named the speed that a run's time follows from."""
+    if spec.scenario.loadgen == "Server":
+        return True
+    round_ = rounds.load(spec.round)
+    benchmark: Benchmark = registry.load(registry.BENCHMARKS, spec.benchmark)
+    key = "target_qps" if spec.scenario is Scenario.OFFLINE else "target_latency"
+    named = settings.plan(spec, benchmark, round_).given | set(
+        round_.rules(spec.benchmark).user_conf.get(spec.scenario, {})
+    )
+    return key in named
+
+
+def open_end(spec: RunSpec) -> bool:
+    """Whether a run takes longer than its estimate by a speed that nobody named: no minimum duration bounds it."""
+    if _paced(spec):
+        return False
+    benchmark: Benchmark = registry.load(registry.BENCHMARKS, spec.benchmark)
+    chosen = settings.plan(spec, benchmark, rounds.load(spec.round)).settings
+    return spec.mode is TestMode.ACCURACY or not chosen.min_duration_ms

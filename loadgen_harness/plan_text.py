@@ -7,12 +7,13 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from loadgen_harness import demands, durable, expectations
+from loadgen_harness import demands, durable, expectations, power_table
 from loadgen_harness.demands import Wish
 from loadgen_harness.errors import BadInput
-from loadgen_harness.types import Division, Scenario
+from loadgen_harness.types import Division, Limits, Scenario
 from loadgen_harness.visible import visible
 
+SCARCE = 1.5  # of the least queries: arrivals are random
 LATENCY = (Scenario.SINGLE_STREAM, Scenario.MULTI_STREAM)
 
 
@@ -43,6 +44,7 @@ def text(wish: Wish, names: Sequence[str], title: str) -> str:
         '# submitter = ""',
         '# system_name = ""',
         f"system_type = {_quoted(wish.suite)}",
+        *(power_table.template() if wish.power else ()),
     ]
     for name in names:
         lines += ["", "[[benchmark]]", f"name = {_quoted(name)}"]
@@ -63,7 +65,16 @@ def _expected(wish: Wish, name: str, scenario: Scenario) -> Iterator[str]:
     key, value = "target_qps", known.samples_per_s
     if scenario in LATENCY:
         key, value = "target_latency", known.query_s(scenario) * 1000
-    yield from ("", f"[benchmark.{scenario}]", f"overrides = {{ {key} = {value:.6g} }}")
+    named = f"{key} = {value:.6g}"
+    if scenario.loadgen == "Server" and (least := _scarce(wish.round.limits(name, scenario), scenario, value)):
+        named += f", min_query_count = {least}"
+    yield from ("", f"[benchmark.{scenario}]", f"overrides = {{ {named} }}")
+
+
+def _scarce(limits: Limits, scenario: Scenario, rate: float) -> int:
+    """The queries to ask for where a rate issues too few of them in the minimum duration; 0: it does not."""
+    least = demands.least_queries(limits, scenario)
+    return least if rate * limits.min_duration_ms / 1000 < SCARCE * least else 0
 
 
 def _quoted(words: str) -> str:

@@ -61,7 +61,7 @@ def show(wish: Wish, found: Sequence[Demand]) -> None:
             f"{UNTIMED}: its length follows from the system's speed: --expect resnet50/Offline=4800/s refines."
         )
     if wish.power:
-        console.note("power: both runs belong to one official session, see `lgh power-session`; a campaign does not.")
+        console.note("power: both runs belong to one official session: a plan with the table [power] makes it.")
     offered = demands.inferences(wish)
     if offered:
         rows = [(f"{e.benchmark}/{e.scenario}", e.source, e.rule, e.figure, console.clock(e.saves_s)) for e in offered]

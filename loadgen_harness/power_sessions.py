@@ -8,12 +8,14 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import fields
 from pathlib import Path
 
 from audit.finding import Finding, errors
 from audit.power_check import check
 from loadgen_harness import cli_run, console, plan, registry, rounds, verbs
 from loadgen_harness.errors import BadInput
+from loadgen_harness.power_table import PowerTable
 from loadgen_harness.run import Run
 from loadgen_harness.types import RunSpec, TestMode
 from power import official, server_conf, session, simulator
@@ -22,7 +24,6 @@ from power.simulator.program import program
 
 LABEL = re.compile(r"[A-Za-z0-9_-]*")
 LOCAL = "127.0.0.1"
-START_S = 3.0  # a run's process, model and warm-up, beside what the plan expects
 SIMULATED = "power-simulated"
 RUNNING = "  ["  # how a line of a run's progress begins
 PLAIN_S = 10.0  # between two of them that are shown
@@ -45,7 +46,7 @@ def _conf(args: argparse.Namespace, checkout: official.Checkout) -> int:
     """server.conf for the director, and what to type there."""
     if not args.ptd:
         raise BadInput("name the PTDaemon program on the director with --ptd.")
-    server_conf.write(args.server_conf, server_conf.text(args.ptd, [_analyzer(args)], ntp=args.ntp))
+    server_conf.write(args.server_conf, server_conf.text(args.ptd, [_analyzer(table_of(args))], ntp=args.ntp))
     console.say(f"wrote {args.server_conf}; on the director, from the same commit of power-dev ({official.COMMIT}):")
     console.say(f"  python {checkout.server.relative_to(checkout.path)} -c {args.server_conf.name}")
     return verbs.OK
@@ -55,21 +56,34 @@ def _planned(args: argparse.Namespace, checkout: official.Checkout, ptd: str) ->
     """Everything that can be wrong is found before the first of two long runs."""
     if not args.output:
         raise BadInput("name the folder of the session with --output.")
-    if not LABEL.fullmatch(args.label):
-        raise BadInput(f"--label {args.label!r} may hold letters, digits, - and _ alone.")
-    spec = _workload(args)
-    output = args.output.resolve()
-    host, port = _director(args.director) if args.director else (LOCAL, server_conf.PORT)
+    return planned(
+        table_of(args), checkout, _workload(args), ptd=ptd, workload=_command(args), output=args.output.resolve()
+    )
+
+
+def table_of(args: argparse.Namespace) -> PowerTable:
+    """What the command line says of server and analyzer."""
+    known = {each.name: getattr(args, each.name) for each in fields(PowerTable) if hasattr(args, each.name)}
+    return PowerTable(**{**known, "power_dev": str(args.power_dev)})
+
+
+def planned(
+    table: PowerTable, checkout: official.Checkout, spec: RunSpec, *, ptd: str, workload: Sequence[str], output: Path
+) -> session.Plan:
+    """The session of a run; raises BadInput for what the official programs would refuse."""
+    if not LABEL.fullmatch(table.label):
+        raise BadInput(f"--label {table.label!r} may hold letters, digits, - and _ alone.")
+    host, port = director(table.director) if table.director else (LOCAL, server_conf.PORT)
     return session.Plan(
         checkout=checkout,
         output=output,
-        workload=_command(args),
-        run_s=plan.estimate_s(spec) + START_S,
-        ntp=args.ntp,
+        workload=workload,
+        run_s=plan.estimate_s(spec) + plan.START_S,
+        ntp=table.ntp,
         director=host,
         port=port,
-        label="-".join(filter(None, [args.label, simulator.MARK if args.simulate else ""])),
-        server_conf="" if args.director else _local(args, ptd),
+        label="-".join(filter(None, [table.label, simulator.MARK if table.simulate else ""])),
+        server_conf="" if table.director else _local(table, ptd),
     )
 
 
@@ -91,26 +105,27 @@ def _command(args: argparse.Namespace) -> list[str]:
     return [sys.executable, "-m", "loadgen_harness", *general, "run", *cli_run.given(args)]
 
 
-def _director(text: str) -> tuple[str, int]:
+def director(text: str) -> tuple[str, int]:
+    """Address and port of the official server; raises BadInput."""
     host, port = address(text if ":" in text else f"{text}:{server_conf.PORT}")
     return host, port
 
 
-def _local(args: argparse.Namespace, ptd: str) -> str:
+def _local(table: PowerTable, ptd: str) -> str:
     """server.conf of a server on this machine, with the PTDaemon that was named or the simulator."""
     if not ptd:
         raise BadInput("--local wants the PTDaemon program with --ptd; to try without one, use --simulate.")
-    return server_conf.text(ptd, [_analyzer(args)], ntp=args.ntp, host=LOCAL)
+    return server_conf.text(ptd, [_analyzer(table)], ntp=table.ntp, host=LOCAL)
 
 
-def _analyzer(args: argparse.Namespace) -> server_conf.Analyzer:
+def _analyzer(table: PowerTable) -> server_conf.Analyzer:
     return server_conf.Analyzer(
-        device_type=args.device_type,
-        device_port=args.device_port or ("none" if args.simulate else ""),
-        interface=args.interface,
-        channel=args.channel,
-        network_port=args.network_port,
-        gpib_board=args.gpib_board,
+        device_type=table.device_type,
+        device_port=table.device_port or ("none" if table.simulate else ""),
+        interface=table.interface,
+        channel=table.channel,
+        network_port=table.network_port,
+        gpib_board=table.gpib_board,
     )
 
 

@@ -15,11 +15,13 @@ from loadgen_harness import (
     attempts,
     cache,
     campaign,
+    campaign_power,
     console,
     described_system,
     machine_ecc,
     machine_state,
     plan,
+    power_table,
     registry,
     rehearsals,
     rounds,
@@ -41,6 +43,7 @@ LOG_BYTES = 1 << 20  # of a run beside what grows with its samples
 RESPONSE_BYTES = 256  # of a sample in the accuracy log
 SUBMISSION = ("clock", "code", "system")  # checks that matter where results are submitted
 DATA = "inference_rules.adoc, Data Sets"
+POWER_TEXTS = "power_measurement.adoc, Power Analyzer Settings; Power Management Settings"
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,7 @@ def _findings(flight: Flight) -> Iterator[Finding]:
     if flight.plan.division is Division.NETWORK:
         yield _undispatched()
     yield from meters(flight.plan.meters)
+    yield from sessions(flight)
     ready: dict[str, bool] = {}
     for name in dict.fromkeys(job.spec.benchmark for job in flight.jobs):
         faults = list(data(name))
@@ -160,6 +164,22 @@ def meters(names: Sequence[str]) -> Iterator[Finding]:
             fix = "Do what it says (`lgh doctor` shows every meter), or take it out of the plan's meters."
             what = (str(error), "a meter that measures here")
             yield Finding("meter", Severity.ERROR, "plan", name, *what, machine_state.NO_RULE, fix)
+
+
+def sessions(flight: Flight) -> Iterator[Finding]:
+    """What the official power sessions of the plan need: programs, clocks, director, and texts for the submission."""
+    table = flight.plan.power
+    if table is None or not any(job.session for job in flight.jobs):
+        return
+    rule = "power_measurement.adoc, Power Measurement Flow"
+    for key, sentence in campaign_power.faults(table, flight.jobs):
+        what = (f"[power] {key}", sentence, "what an official power session needs")
+        yield Finding("meter", Severity.ERROR, "plan", *what, rule, "Do what it says (docs/power-session.md).")
+    for key in power_table.TEXTS:
+        if not getattr(table, key):
+            what = (f"[power] {key}", "not named", "a file that lies beside each power result")
+            fix = "Write it while the setup stands, and name it: `lgh submit` needs it."
+            yield Finding("meter", Severity.WARNING, "plan", *what, POWER_TEXTS, fix)
 
 
 def _machine(flight: Flight) -> Iterator[Finding]:

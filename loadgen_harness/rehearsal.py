@@ -18,12 +18,13 @@ from loadgen_harness import child, registry, rounds, settings
 from loadgen_harness.progress import Counters
 from loadgen_harness.qsl import QuerySampleLibrary
 from loadgen_harness.sut import Driver, Ids, Indices, SystemUnderTest
-from loadgen_harness.types import Benchmark
+from loadgen_harness.types import Benchmark, TestMode
 from loadgen_harness.workers import Batching
 
 ACCOUNT, BUILT_IN = "rehearsal.json", "built-in.json"
 SLOW_NS = 1_000_000_000  # a latency so long that LoadGen generates few queries
 RATE = 100.0  # of Server: its first query comes soon, and 600 s hold few
+RUSH = 1e6  # of Server in accuracy runs, which no count ends: LoadGen asks for every sample of the data set
 TOKENS = 2
 LARGEST = 4096  # samples answered at once
 
@@ -90,18 +91,18 @@ def rehearse(folder: Path) -> None:
     counters = Counters(folder / "progress.bin", create=True)
     driver = driver_class(Batching(max_batch=LARGEST), counters, _fail(folder))
     sut = Answering(driver, tokens=plan.settings.use_token_latencies)
-    driver.start_test(sut, library, replace(plan, settings=one_query(plan.settings)), folder, inline=True)
+    driver.start_test(sut, library, replace(plan, settings=one_query(plan.settings, spec.mode)), folder, inline=True)
     driver.stop()
 
 
-def one_query(chosen: settings.TestSettings) -> settings.TestSettings:
-    """Settings that end after the first query, and otherwise come into effect as the run's do."""
+def one_query(chosen: settings.TestSettings, mode: TestMode) -> settings.TestSettings:
+    """Settings that end after the first query (accuracy: soon), and otherwise come into effect as the run's do."""
     return replace(
         chosen,
         max_query_count=1,
         single_stream_expected_latency_ns=SLOW_NS,
         multi_stream_expected_latency_ns=SLOW_NS,
-        server_target_qps=RATE,
+        server_target_qps=RUSH if mode is TestMode.ACCURACY else RATE,
         server_num_issue_query_threads=0,
         offline_expected_qps=1.0,
     )

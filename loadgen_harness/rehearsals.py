@@ -16,12 +16,13 @@ from audit import limits, locked, release, validity
 from audit.case import Case, Claim
 from audit.compliance._settings import merged
 from audit.finding import Finding, Severity
-from loadgen_harness import registry, rehearsal, rounds, settings
+from loadgen_harness import doomed, registry, rehearsal, rounds, settings
 from loadgen_harness.campaign import audit_config
 from loadgen_harness.child import told
 from loadgen_harness.errors import SuiteError
 from loadgen_harness.plan import Job
 from loadgen_harness.run import Run
+from loadgen_harness.settings import TestSettings
 from loadgen_harness.types import Benchmark, Round, Scenario, TestMode
 
 TIMEOUT_S = 120.0
@@ -191,10 +192,26 @@ def asked(job: Job) -> Iterator[Finding]:
         yield _setting(job, "user.conf", line, "a setting that the division allows", "Take it out of the plan.")
     if job.spec.mode is not TestMode.PERFORMANCE or job.test:
         return
+    yield from _ended(job, plan.settings)
     hinted = "target_qps" in rounds.load(job.spec.round).rules(job.spec.benchmark).user_conf.get(job.spec.scenario, {})
     if job.spec.scenario.loadgen == "Server" and "target_qps" not in plan.given and not hinted:
         fix = f"Name the rate: [benchmark.{job.spec.scenario}] overrides = {{ target_qps = … }}."
         yield _setting(job, "target_qps", "not named: 1 query/s", "the rate to offer", fix)
+
+
+def _ended(job: Job, chosen: TestSettings) -> Iterator[Finding]:
+    """A most number of queries ends the run, whether it is long enough or not: the rehearsal has one of its own."""
+    most = chosen.max_query_count
+    if not most:
+        return
+    demanded = doomed.bar(chosen)
+    least = max(chosen.min_query_count, demanded.needed if demanded else 0)
+    severity = Severity.ERROR if most < least else Severity.WARNING
+    yield Finding(
+        "duration-setting", severity, job.key, "max_query_count", str(most), f"0, or at least {least}",
+        "inference_rules.adoc, Scenarios: minimum duration, and Early Stopping Criterion",
+        "Take max_query_count out of the plan: a run that it ends before its minimum duration is INVALID.",
+    )  # fmt: skip
 
 
 def _setting(job: Job, key: str, found: str, wanted: str, fix: str) -> Finding:

@@ -13,7 +13,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from audit.finding import Finding, errors
-from loadgen_harness import assess, campaign, console, energetics, plan, preflight, reports, submitting, taxes, verbs
+from loadgen_harness import (
+    assess,
+    campaign,
+    console,
+    demands,
+    energetics,
+    plan,
+    preflight,
+    reports,
+    submitting,
+    taxes,
+    verbs,
+)
 from loadgen_harness.assess import Assessment
 from loadgen_harness.campaign import Outcome, Policy
 from loadgen_harness.errors import BadInput
@@ -42,6 +54,7 @@ def campaign_(args: argparse.Namespace) -> int:
         show_plan(plan.jobs(chosen, args.output), campaign.charges(chosen, args.output))
         return verbs.OK
     policy = policy_of(args)
+    campaign.sessions(chosen, args.output, args.only)
     if args.preflight and not preflight.before_campaign(chosen, args.output, args.only):
         return verbs.FOUND
     with tally(chosen, args.output, args.only):
@@ -68,12 +81,26 @@ def taxed(chosen: Plan, args: argparse.Namespace) -> Plan:
 
 def show_plan(planned: Sequence[Job], charges: Sequence[campaign.Charge]) -> None:
     """Every run and every measurement of the harness tax that is due, with its time, and the total."""
-    rows = [(job.key, console.clock(job.estimate_s), "yes" if campaign.finished(job) else "") for job in planned]
+    rows = [row for job in planned for row in plan_rows(job)]
     rows += [(charge.key, console.clock(charge.estimate_s), "") for charge in charges]
     console.table("Runs", ("run", "about>", "finished"), rows)
-    left = sum(job.estimate_s for job in planned if not campaign.finished(job))
-    left += sum(charge.estimate_s for charge in charges)
-    console.say(f"{len(planned)} runs, about {console.clock(left)} left")
+    to_do = [job for job in planned if not campaign.finished(job)]
+    left = console.clock(sum(job.estimate_s for job in to_do) + sum(charge.estimate_s for charge in charges))
+    unknown = any(job.open_end for job in to_do)
+    done = f" ({len(planned) - len(to_do)} finished)" if len(to_do) < len(planned) else ""
+    taxed_too = f" and {len(charges)} measurements of the harness tax" if charges else ""
+    console.say(f"{len(planned)} runs{done}{taxed_too}, {'at least' if unknown else 'about'} {left} left")
+    if unknown:
+        console.note("?: its length follows from the system's speed, which neither plan nor round names.")
+
+
+def plan_rows(job: Job) -> list[tuple[str, str, str]]:
+    """Key, time and whether it is done: of a run, or of the two of a power session, each with half of the waits."""
+    done = "yes" if campaign.finished(job) else ""
+    if job.session is None:
+        return [(job.key, console.clock(job.estimate_s) + ("?" if job.open_end else ""), done)]
+    half = console.clock(job.estimate_s / 2)
+    return [(f"{job.key} ({kind})", half, done) for kind in (demands.RANGING, demands.TESTING)]
 
 
 def carry_out(chosen: Plan, output: Path, only: str = "", policy: Policy = campaign.DEFAULT) -> list[Outcome]:

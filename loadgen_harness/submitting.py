@@ -7,21 +7,34 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from audit.finding import Finding, errors
-from loadgen_harness import assess, campaign, console, one_system, plan, rounds, system_files, verbs
+from loadgen_harness import (
+    assess,
+    campaign,
+    campaign_power,
+    console,
+    one_system,
+    plan,
+    power_table,
+    rounds,
+    system_files,
+    verbs,
+)
 from loadgen_harness.assess import Assessment
 from loadgen_harness.campaign import Outcome
 from loadgen_harness.errors import BadInput
 from loadgen_harness.plan import Plan
+from loadgen_harness.power_table import PowerTable
 from loadgen_harness.types import Round
+from power import session
 from submissions import archive, build, imported, offers
 from submissions import check as checks
 from submissions.build import Places
-from submissions.generate import Entry, Submission
+from submissions.generate import Entry, Kept, Submission
 from submissions.offers import Offer
 from submissions.system import NETWORK, REQUIRED, of_machine
 
@@ -109,7 +122,7 @@ def of_campaign(
     """The results of a campaign; raises BadInput where it has no performance run yet."""
     if not assessments:
         raise BadInput(f"{folder} holds no finished performance run of this plan: run `lgh campaign` first.")
-    entries = tuple(each.entry() for each in assessments)
+    entries = tuple(with_power(each, chosen.power) for each in assessments)
     runs = [run for entry in entries for run in entry.runs]
     one_system.refuse_mixed(runs)
     if described is None:
@@ -119,6 +132,21 @@ def of_campaign(
     if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
         raise BadInput(f"plan {chosen.name}: infer of [submission] must be a list of texts, not {given!r}.")
     return Material(entries, meta, rounds.load(chosen.round), (*given, *infer))
+
+
+def with_power(each: Assessment, table: PowerTable | None) -> Entry:
+    """A result as a tree takes it, with its power session; raises BadInput where something of that is missing."""
+    own, job = each.entry(), each.outcome.job
+    if job.session is None or table is None:
+        return own
+    campaign_power.refuse([job], table, campaign.matches)
+    missing = [key for key in power_table.TEXTS if not getattr(table, key)]
+    if missing:
+        raise BadInput(f"a power result needs {' and '.join(missing)} in [power] of the plan (power_measurement.adoc).")
+    for path in table.texts:
+        if not path.is_file():
+            raise BadInput(f"{path} of [power] is not there: write it, it is laid beside every power result.")
+    return replace(own, power=job.session / session.PERFORMANCE, kept=Kept(beside=table.texts))
 
 
 def places_of(args: argparse.Namespace) -> Places:

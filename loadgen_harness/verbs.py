@@ -181,11 +181,22 @@ def spec_of(args: argparse.Namespace) -> RunSpec:
         max_batch=args.max_batch,
         max_wait_ms=args.max_wait_ms,
         options=dict(pair(text, "--option") for text in args.option),
-        overrides={key: value for key, value in overrides.items() if value is not None},
+        overrides={**overrides_of(args.override), **{k: value for k, value in overrides.items() if value is not None}},
         user_conf=args.user_conf,
         data_dir=args.data_dir,
         hang_timeout_s=args.hang_timeout,
     )
+
+
+def overrides_of(given: Sequence[str]) -> dict[str, float]:
+    """Keys of user.conf and their numbers; raises BadInput for what is no number."""
+    found: dict[str, float] = {}
+    for key, value in (pair(text, "--override") for text in given):
+        try:
+            found[key] = float(value)
+        except ValueError:
+            raise BadInput(f"--override {key}={value}: the value must be a number.") from None
+    return found
 
 
 def pair(text: str, flag: str) -> tuple[str, str]:

@@ -10,7 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-GRACE_S = 20.0  # the server waits up to ten for its PTDaemon, and sets the analyzer's ranges before
+GRACE_S = 20  # the server waits up to ten for its PTDaemon, and sets the analyzer's ranges before
+GUARD = f"""
+cat
+kill -INT "$1"
+n=0
+while [ $n -lt {GRACE_S} ] && kill -0 "$1"; do sleep 1; n=$((n + 1)); done
+kill -s TERM -- "-$1"
+sleep 1
+kill -s KILL -- "-$1"
+"""  # `end` for a process that was killed itself: `cat` waits for its end of the pipe
 DEBUG = "MLPP_DEBUG"  # makes the official server skip its waits, which the power check refuses
 
 
@@ -27,7 +36,8 @@ def started(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A program in a process group of its own, writing into `log` (or a pipe); it is ended with all it started.
 
-    Ctrl-C reaches this process alone: the official programs would take it as an order to stop at once.
+    Ctrl-C reaches this process alone: the official programs would take it as an order to stop at once. Where this
+    process is killed, a guard ends the program.
     """
     with log.open("ab") as written:
         process = subprocess.Popen(
@@ -39,11 +49,27 @@ def started(
             start_new_session=True,
         )
     try:
-        yield process
+        with _guarded(process):
+            try:
+                yield process
+            finally:
+                end(process)
     finally:
-        end(process)
+        end(process)  # where no guard could be started
         if process.stdout:
             process.stdout.close()
+
+
+@contextmanager
+def _guarded(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """A shell that ends the program once this process is no more."""
+    quiet = subprocess.DEVNULL
+    command = ["sh", "-c", GUARD, "guard", str(process.pid)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True) as guard:
+        try:
+            yield
+        finally:
+            _group(guard.pid, signal.SIGKILL)  # before its pipe is closed
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -72,9 +72,9 @@ def run(plan: Plan, progress: Progress) -> Path:
         (folder / LOGS).mkdir()
         (folder / RUNS).mkdir()
         try:
-            _near(clock.ntp_offset_s(plan.ntp), f"NTP server {plan.ntp}")  # the official programs end with a stack
+            near(clock.ntp_offset_s(plan.ntp), f"NTP server {plan.ntp}")  # the official programs end with a stack
             with _server(plan, folder):
-                _near(clock.director_offset_s(plan.director, plan.port), f"director {plan.director}")
+                near(clock.director_offset_s(plan.director, plan.port), f"director {plan.director}")
                 _client(plan, folder, progress)
             _laid_aside(folder)
         except BadInput:
@@ -86,7 +86,7 @@ def run(plan: Plan, progress: Progress) -> Path:
     return plan.output
 
 
-def _near(offset_s: float, name: str) -> None:
+def near(offset_s: float, name: str) -> None:
     """Raises BadInput for a clock further off than the official client lets pass."""
     if not abs(offset_s) <= FARTHEST_S:
         raise BadInput(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,9 +15,8 @@ from loadgen_harness.errors import BadInput
 from loadgen_harness.run import Run
 from loadgen_harness.types import Benchmark, Division, Scenario
 from submissions import layout, network, readme
-from submissions.system import MEASUREMENTS, complete
+from submissions.system import MEASUREMENTS, NAME, complete
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 TESTS_WITH_LOG = ("TEST01", "TEST06", "TEST07", "TEST09")  # whose run_verification.py copies the accuracy log
 
 

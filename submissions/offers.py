@@ -15,6 +15,7 @@ from loadgen_harness.types import Round, Rules, SystemType
 from submissions import inferred
 from submissions.generate import Entry
 from submissions.inferred import Official
+from submissions.suite import suites_of
 
 STRICT, LENIENT = "-99.9", "-99"
 NO_RULES = Rules(targets=(), limits={}, suites={})
@@ -78,6 +79,8 @@ def _scenarios(entries: Sequence[Entry], round_: Round, system_type: str) -> Ite
         return
     for entry in entries:
         rules = round_.benchmarks.get(entry.benchmark.name, NO_RULES)
+        if rules.suites and not suites_of(SystemType.EDGE.value, rules):
+            continue
         for (source, scenario), how in inferred.INFERENCES.items():
             if entry.scenario.value != source or (rules.limits and scenario not in rules.limits):
                 continue

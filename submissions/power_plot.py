@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from power.amount import ends
+from power.figures import ends
 from submissions import svg
 from submissions.numbers import number, tick
 from submissions.plots import FINE, Grain, envelope

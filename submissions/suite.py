@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from audit.finding import Finding
-from loadgen_harness.types import Rules, Scenario, Suite
+from loadgen_harness.types import Rules, Scenario, Suite, SystemType
 from submissions import layout
+from submissions.inferred import INFERENCES
 from submissions.structure import error
 
 
@@ -22,7 +23,9 @@ def check(folder: Path, name: str, described: Mapping[str, Any], demands: Rules)
         yield error("suite", name, what, clause, "submit the benchmark in a suite that has it")
         return
     present = _present(folder)
-    yield from _missing(name, clause, suites=suites, present=present)
+    edge = suites_of(SystemType.EDGE.value, demands) if SystemType.EDGE.value in kind else []
+    inferable = {scenario for (source, scenario) in INFERENCES if edge and Scenario(source) in present}
+    yield from _missing(name, clause, suites=suites, present=present, inferable=inferable)
     allowed = {s for suite in suites for s in (*suite.required, *suite.optional, *suite.any_of)}
     for scenario in sorted(present - allowed):
         what = (scenario.value, "present", "absent")
@@ -36,10 +39,12 @@ def suites_of(kind: str, demands: Rules) -> list[Suite]:
     return [whole] if whole else [demands.suites[part] for part in parts if part in demands.suites]
 
 
-def _missing(name: str, clause: str, *, suites: list[Suite], present: set[Scenario]) -> Iterator[Finding]:
+def _missing(
+    name: str, clause: str, *, suites: list[Suite], present: set[Scenario], inferable: set[Scenario]
+) -> Iterator[Finding]:
     for scenario in sorted({scenario for each in suites for scenario in each.required} - present):
         what = ("scenario", "missing", scenario.value)
-        yield error("suite", name, what, clause, f"run {scenario.value} too, or infer it")
+        yield error("suite", name, what, clause, f"run {scenario} too{', or infer it' * (scenario in inferable)}")
     for each in suites:
         if each.any_of and not present & set(each.any_of):
             what = ("scenario", "missing", " or ".join(s.value for s in each.any_of))

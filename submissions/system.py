@@ -13,6 +13,7 @@ from loadgen_harness.types import Division, SystemType
 
 NOT_APPLICABLE = "N/A"
 Fault = tuple[str, str, str]  # key, found, wanted
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")  # of a folder in the tree: submitter, system, model
 STATUSES = ("available", "preview", "rdi")
 SYSTEM_TYPES = ("datacenter", "edge", "datacenter,edge", "edge,datacenter")
 COUNTS = ("number_of_nodes", "accelerators_per_node")  # the official checker dies of a text here

@@ -25,7 +25,10 @@ PER_BATCH_S = 0.02
 class Slow(Echo):
     """A backend of 20 ms a batch."""
 
+    batches = 0
+
     def predict(self, batch: Batch) -> Sequence[np.ndarray]:
+        self.batches += 1
         time.sleep(PER_BATCH_S)
         return super().predict(batch)
 
@@ -67,6 +70,14 @@ def test_a_hundred_thousand_fast_answers_are_added_up_once(monkeypatch: pytest.M
     monkeypatch.setattr(calibrate, "perf_counter_ns", lambda: next(clock))
     assert calibrate.seconds(EchoSUT(Echo(), Numbers(8), FakeDriver()), 1, "fastest") == 4e-6
     assert next(clock) >= calibrate.SECONDS * 1e9
+
+
+def test_one_batch_of_a_slow_system_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibrate, "SLOW_S", PER_BATCH_S)
+    monkeypatch.setattr(calibrate, "SECONDS", PER_BATCH_S / 2)
+    backend = Slow()
+    calibrate.seconds(EchoSUT(backend, Numbers(64), FakeDriver()), 8, "mean")
+    assert backend.batches == 1
 
 
 def test_the_library_is_left_empty(sut: EchoSUT) -> None:

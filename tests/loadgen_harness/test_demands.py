@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from audit import needs
-from loadgen_harness import cli, demands, expectations, plan, plan_text, planning, rounds
+from loadgen_harness import cli, demands, doomed, expectations, plan, plan_text, planning, registry, rounds, settings
 from loadgen_harness.demands import Wish
 from loadgen_harness.errors import BadInput, UnknownName
 from loadgen_harness.types import Scenario
@@ -49,6 +49,28 @@ def test_an_expected_speed_gives_the_rest_of_the_time() -> None:
     slow = replace(asked, expected=expectations.read(["10/s"]))
     seconds = {round(each.least_s, 3) for each in demands.demands(slow) if each.kind == "performance"}
     assert seconds == {600, 2457.6}  # 24,576 samples of Offline
+
+
+@pytest.mark.parametrize("name", ["llama2-70b-99.9", "deepseek-r1", "resnet50"])
+def test_a_server_asks_as_many_queries_as_early_stopping_needs(name: str) -> None:
+    asked = wish(name, suite="datacenter,edge" if name == "resnet50" else "datacenter")
+    unknown = next(e for e in demands.demands(asked) if e.scenario == "Server" and e.kind == "performance")
+    assert (unknown.samples, unknown.least_s) == (459, 600)  # 0.99 ** 459 < 1 % <= 0.99 ** 458
+    slow = replace(asked, expected=expectations.read(["0.2/s"]))
+    server = next(e for e in demands.demands(slow) if e.scenario == "Server" and e.kind == "performance")
+    assert (server.samples, server.least_s) == (459, pytest.approx(2295))
+
+
+def test_a_slow_server_s_written_plan_asks_for_them(tmp_path: Path) -> None:
+    asked = wish("resnet50", suite="datacenter,edge", more="Server")
+    for rate, least in (("0.5/s", {"min_query_count": 459}), ("100/s", {})):
+        expected = replace(asked, expected=expectations.read([rate]))
+        file = tmp_path / f"{rate[:3]}.toml"
+        file.write_text(plan_text.text(expected, ["resnet50"], "x"))
+        server = next(job for job in plan.jobs(plan.read(file), tmp_path) if "Server/performance" in job.key)
+        assert server.spec.overrides == {"target_qps": float(rate[:-2]), **least}
+        made = settings.plan(server.spec, registry.load(registry.BENCHMARKS, "resnet50"), asked.round)
+        assert not made.locked and doomed.bar(made.settings).allowed is not None
 
 
 def test_power_is_two_runs_in_place_of_the_performance_run() -> None:
@@ -109,6 +131,7 @@ def test_inferred_results_with_rule_and_figure() -> None:
     assert found["MultiStream", "Offline"].figure == ""
     assert all(each.saves_s >= 1800 for each in found.values())
     assert demands.inferences(wish("rgat", suite="datacenter")) == []
+    assert demands.inferences(wish("wan-2.2-t2v-a14b", suite="datacenter,edge")) == []  # the edge suite lacks it
     assert [each.benchmark for each in demands.inferences(wish("3d-unet-99.9", suite="datacenter"))] == ["3d-unet-99"]
 
 

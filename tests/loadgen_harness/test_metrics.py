@@ -140,3 +140,9 @@ def test_token_times() -> None:
     assert found.ttft_ns.tolist() == [30]
     assert found.tpot_ns.tolist() == [20]
     assert found.tokens.tolist() == [4]
+
+
+def test_the_first_token_counts_from_the_schedule() -> None:
+    """What LoadGen issues late is the system's delay, of the first token as of the whole answer."""
+    found = metrics.token_times(rows((10, 0, 0, 40, 100, 4, 100, 3), (10, 0, 0, 40, 100, 4, 100, 0)))
+    assert found.ttft_ns.tolist() == [37, 30]

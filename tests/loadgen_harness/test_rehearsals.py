@@ -20,7 +20,9 @@ def keys(found: Iterable[Finding]) -> set[tuple[str, str]]:
     return {(each.check, each.key) for each in found}
 
 
-@pytest.mark.parametrize(("scenario", "kind"), [("MultiStream", "TEST04"), ("Offline", "accuracy")])
+@pytest.mark.parametrize(
+    ("scenario", "kind"), [("MultiStream", "TEST04"), ("Offline", "accuracy"), ("Server", "accuracy")]
+)
 def test_runs_of_an_official_scenario_are_the_rounds(tmp_path: Path, scenario: str, kind: str) -> None:
     assert rehearsals.rehearsed(jobs(tmp_path, scenario, kind=kind)[0]) == []
 
@@ -65,6 +67,18 @@ def test_what_the_division_refuses_is_said(tmp_path: Path) -> None:
     rate = jobs(tmp_path, "Server", kind="performance")[0]
     assert keys(rehearsals.asked(rate)) == {("plan-setting", "target_qps")}
     assert list(rehearsals.asked(jobs(tmp_path, "Server", kind="accuracy")[0])) == []
+
+
+def test_a_most_number_of_queries_is_seen_though_a_rehearsal_has_its_own(tmp_path: Path) -> None:
+    def found(scenario: str, most: int) -> list[tuple[Severity, str, str]]:
+        rate = ", target_qps = 20" if scenario == "Server" else ""
+        of = jobs(tmp_path, scenario, kind="performance", division="open", overrides=f"max_query_count = {most}{rate}")
+        return [(each.severity, each.key, each.wanted) for each in rehearsals.asked(of[0])]
+
+    assert found("SingleStream", 60) == [(Severity.ERROR, "max_query_count", "0, or at least 64")]
+    assert found("Server", 300) == [(Severity.ERROR, "max_query_count", "0, or at least 459")]
+    assert found("Server", 500) == [(Severity.WARNING, "max_query_count", "0, or at least 459")]
+    assert found("Offline", 1) == [(Severity.ERROR, "max_query_count", "0, or at least 24576")]
 
 
 def test_a_model_name_that_loadgen_does_not_know(tmp_path: Path) -> None:

@@ -101,6 +101,18 @@ def test_runs_of_ours_and_of_others_in_one_report(
     assert "INVALID" in page and "minimum duration not met" in page
 
 
+def test_a_run_in_a_tree_of_others_has_the_name_of_its_benchmark(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = tmp_path / "open" / "work" / "closed" / "Acme" / "results" / "toybox" / "resnet50" / "SingleStream"
+    golden(shared, system / "performance" / "run_1", "SingleStream", "performance")
+    golden(shared, system / "accuracy", "SingleStream", "accuracy")
+    golden(shared, tmp_path / "open" / "notes", "SingleStream", "performance")
+    assert call(monkeypatch, tmp_path / "open", output=tmp_path / "out") == 0
+    results = json.loads((tmp_path / "out" / "report.json").read_text())["results"]
+    assert [each["benchmark"] for each in results] == ["notes", "resnet50", "resnet50"]
+
+
 def test_accuracy_stands_beside_the_performance_of_its_own_kind(tmp_path: Path) -> None:
     """The accuracy of another scenario is not this run's."""
     performance = make(tmp_path / "a", Made(Scenario.OFFLINE, 300, 2.0))

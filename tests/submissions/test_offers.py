@@ -40,6 +40,9 @@ def test_the_edge_suite_is_offered_other_scenarios(streams: list[Entry]) -> None
         "resnet50/Offline=MultiStream": 79.79,
     }
     assert not offers.offers(streams, ROUND, "datacenter")
+    elsewhere = replace(ROUND.rules("resnet50"), suites={"datacenter": ROUND.rules("rgat").suites["datacenter"]})
+    without = replace(ROUND, benchmarks={**ROUND.benchmarks, "resnet50": elsewhere})
+    assert not offers.offers(streams, without, "datacenter,edge")  # the edge suite does not have it
     assert not offers.offers([replace(each, accuracy=None) for each in streams], ROUND, "edge")  # it would lack one
 
 

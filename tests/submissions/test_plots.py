@@ -168,6 +168,18 @@ def test_the_mean_batch_counts_batches() -> None:
     assert said.endswith("5 on average.")
 
 
+@pytest.mark.parametrize("count", [50, 5000])
+def test_an_estimate_is_a_band(count: int) -> None:
+    """From 0.5 to 2 times 10 W, and no mean: the axis ends at 20, so the band reaches from a quarter to the top."""
+    curve = [(n / count, 10.0) for n in range(count)]
+    root = parsed(power_plot.power(curve, power_plot.Known(10.0, True, (0.5, 2.0))))
+    (band,) = [line for path in root.iter("path") if path.get("class") == "e2" for line in lines(path.get("d") or "")]
+    bottom, height = svg.HEIGHT - svg.BOTTOM, svg.HEIGHT - svg.BOTTOM - svg.TOP
+    assert sorted({y for _, y in band}) == pytest.approx([svg.TOP, bottom - height / 4], abs=0.2)
+    assert {path.get("class") for path in root.iter("path")} == {"g", "e2"}
+    assert (root.findtext("desc") or "").endswith("On average 5.0–20.0 W.")
+
+
 def test_nothing_to_draw_gives_no_drawing() -> None:
     nothing = np.empty(0)
     assert plots.distribution(nothing) == plots.timeline(nothing, nothing) == plots.throughput(nothing) == ""

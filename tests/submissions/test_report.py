@@ -17,7 +17,7 @@ from submissions.record import RunResult
 from submissions.report import report
 from tests.submissions.folders import DIGITS, Made, golden, make
 
-VOID = {"meta", "link", "br", "input", "path", "rect"}
+VOID = {"meta", "link", "br", "wbr", "input", "path", "rect"}
 FINDING = Finding("duration", Severity.ERROR, "detail.txt", "power_end", "1 s", ">= 2 s", "rules", "Run <longer>.")
 
 
@@ -156,6 +156,45 @@ def test_it_shows_the_tax(tmp_path: Path) -> None:
     assert page.read_text().count('class=" bad"') == 1  # 2.1 % is too much, the other is not
     plain = RunResult(make(tmp_path / "plain", Made(Scenario.SERVER, 300, 2.0)), DIGITS)
     assert "Harness tax" not in report([], [plain], tmp_path / "plain.html").read_text()
+
+
+def test_an_estimate_has_two_ends_in_its_drawing_too(tmp_path: Path) -> None:
+    """What the drawing says of the mean is what the table of the energy says, and no line stands for a middle."""
+    run = make(tmp_path / "run", Made(Scenario.SINGLE_STREAM, 3000, 0.4, watts=14))
+    page = report([], [RunResult(run, DIGITS)], tmp_path / "report.html")
+    figure = page.read_text().partition("<h4>Power (")[2].partition("</figure>")[0]
+    table = page.with_suffix(".md").read_text()
+    mean = re.search(r"\| mean power \| estimated \| W \| ([^|]+) \|", table)
+    assert mean and f"On average {mean[1]} W.</figcaption>" in figure
+    assert 'class="e2"' in figure and not re.search(r'class="(lim|l2|b2|m)|[Mm]ean|peak', figure)
+    meters = run.file("power/meters.json")
+    meters.write_text(meters.read_text().replace("estimate", "toy").replace('"toyd": true', '"estimated": false'))
+    run.file("power/estimate.csv").rename(run.file("power/toy.csv"))
+    page = report([], [RunResult(Run(run.path), DIGITS)], tmp_path / "measured.html")
+    figure = page.read_text().partition("<h4>Power (")[2].partition("</figure>")[0]
+    measured = re.search(r"\| mean power \| ([\d.]+) \| W", page.with_suffix(".md").read_text())
+    said = re.search(r"<figcaption>Mean ([\d.]+)", figure)
+    assert measured and said and float(said[1]) == pytest.approx(float(measured[1]), rel=0.01)
+    assert 'class="lim"' in figure and 'class="e2"' not in figure
+
+
+def test_what_a_latency_is_one_of_and_which_one_the_metric_is(tmp_path: Path) -> None:
+    made = [
+        Made(Scenario.SINGLE_STREAM, 300, 0.4),
+        Made(Scenario.MULTI_STREAM, 800, 1.0),
+        Made(Scenario.OFFLINE, 64, 0.4, mode="AccuracyOnly"),
+    ]
+    shown = [RunResult(make(tmp_path / each.scenario.value, each), DIGITS) for each in made]
+    page = report([], shown, tmp_path / "report.html")
+    single, multi = re.findall(r"<h4>Latency (?:distribution|over time)</h4>.*?</figure>", page.read_text())[::2]
+    assert "share of samples<" in single and "300 samples." in single
+    assert "share of queries<" in multi and "100 queries." in multi
+    assert "One dot for each query; 100 queries" in page.read_text()
+    lines = page.with_suffix(".md").read_text().splitlines()
+    rows = [line for line in lines if line.startswith("| Handwritten digits")][:3]
+    assert "ms (p90, early stopping) |" in rows[0] and "ms (p99, early stopping) |" in rows[1]
+    assert "| no errors | – |" in rows[2]  # LoadGen gives no verdict of an accuracy run
+    assert "p90, early stopping</span>" in page.read_text() and "✓&nbsp;no\u00a0errors" in page.read_text()
 
 
 def test_an_accuracy_is_told_once(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,8 @@ OPEN = "[...document.querySelectorAll('details.run')].filter((each) => each.open
 SHOWN = "[...document.querySelectorAll('table.cards tbody tr')].filter((row) => !row.hidden).length"
 FOCUS = "document.activeElement.tagName + ' ' + document.activeElement.textContent.trim().slice(0, 40)"
 FRAME = "new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(performance.now()))))"
+AXE = """axe.run(document, {resultTypes: ["violations"]}).then((found) => found.violations.map(
+  (each) => [each.id, each.help, each.nodes.length, each.nodes[0].html.slice(0, 200)]))"""
 LIGHT = """
   const figures = (text) => text.match(/[\\d.]+/g).map(Number);
   const linear = (part) => (part / 255 <= 0.04045 ? part / 3294.6 : ((part / 255 + 0.055) / 1.055) ** 2.4);
@@ -77,7 +80,12 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page of four results, each open."""
     folder = tmp_path_factory.mktemp("small")
     made = Made(Scenario.SERVER, 300, 2.0, batches=(1, 2, 4), tax=TAX, watts=9)
-    shown = [*results(folder / "runs"), RunResult(make(folder / "taxed", made), DIGITS, findings=(FINDING,))]
+    name = "a_folder_whose_name_has_no_place_to_break_and_is_longer_than_a_phone_is_wide"
+    long = replace(FINDING, key="settings.multi_stream_expected_latency_ns_of_the_whole_run")
+    shown = [
+        *results(folder / "runs"),
+        RunResult(make(folder / name / "taxed", made), DIGITS, findings=(FINDING, long)),
+    ]
     return report([each.run for each in shown], shown, folder / "report.html")
 
 
@@ -208,6 +216,48 @@ def test_sort_and_filter_by_keys(tab: Tab, many: Path) -> None:
     assert (
         tab.value("[...document.querySelectorAll('details.run')].filter((each) => each.checkVisibility()).length") == 6
     )
+
+
+def test_the_filter_reads_what_results_say_of_themselves(tab: Tab, many: Path) -> None:
+    show(tab, many)
+    shown = "[...document.querySelectorAll('table.cards tbody tr:not([hidden]) th')].map((each) => each.textContent)"
+    for text, count in (
+        ("power_end longer", 22),
+        ("outliers compute", 0),
+    ):  # 3 of 4 have findings; numbers do not count
+        tab.value("(document.querySelector('#controls input').value = '', 1)")
+        tab.value("document.querySelector('#controls input').focus()")
+        tab.call("Input.insertText", text=text)
+        tab.value("new Promise((done) => setTimeout(done, 300))")
+        assert len(tab.value(shown)) == count
+    assert tab.value("document.querySelectorAll('svg').length") == 0
+
+
+def test_the_browser_finds_text_of_closed_results(tab: Tab, many: Path) -> None:
+    """A link to a text reveals it by the same steps as the browser's own search, which no program can start."""
+    show(tab, many)
+    assert tab.value(OPEN) == 0
+    tab.call("Page.navigate", url=f"{many.resolve().as_uri()}#:~:text=wanted%20%3E%3D%202%20s")
+    tab.value("new Promise((done) => setTimeout(done, 400))")
+    assert tab.value(OPEN) == 1
+    live = "[...document.querySelectorAll('details.run')].map((each) => each.innerHTML.split('<noscript>')[0])"
+    assert all("Over time: " in each for each in tab.value(live))
+
+
+def test_axe_finds_nothing(tab: Tab, small: Path, many: Path) -> None:
+    """Deque's axe-core, all its rules of WCAG 2 and best practice: light, dark, and on a phone."""
+    found = find_spec("axe_core_python")
+    if found is None or found.origin is None:
+        pytest.skip("no axe-core on this machine: pip install axe-core-python")
+    axe = Path(found.origin).with_name("axe.min.js").read_text(encoding="utf-8")
+    looks: tuple[dict[str, object], ...] = ({}, {"dark": True}, {"width": 360, "height": 800})
+    for page in (small, many):
+        for look in looks:
+            show(tab, page, **look)
+            tab.value("document.querySelectorAll('details').forEach((each) => (each.open = true))")
+            tab.value("new Promise((done) => setTimeout(done, 200))")
+            tab.value(f"{axe}; 1")
+            assert tab.value(AXE) == []
 
 
 def test_paper_has_every_open_result_and_no_controls(tab: Tab, small: Path) -> None:

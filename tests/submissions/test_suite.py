@@ -39,6 +39,18 @@ def test_a_combined_system_has_the_scenarios_of_both_halves_or_its_own(tmp_path:
     assert missing == ["MultiStream", "Server", "SingleStream"]
 
 
+def test_only_what_can_be_inferred_is_said_to_be(tmp_path: Path) -> None:
+    def fixes(kind: str, *there: str) -> dict[str, str]:
+        rules, folder = rounds.load("v6.1").rules("resnet50"), scenarios(tmp_path / kind / "-".join(there), *there)
+        return {f.wanted: f.fix for f in suite.check(folder, "x", {"system_type": kind}, rules)}
+
+    assert fixes("edge", "SingleStream") == {
+        "MultiStream": "run MultiStream too, or infer it", "Offline": "run Offline too, or infer it"
+    }  # fmt: skip
+    assert fixes("edge", "Offline")["MultiStream"] == "run MultiStream too"
+    assert fixes("datacenter,edge", "SingleStream")["Server"] == "run Server too"
+
+
 def test_a_scenario_too_many_and_a_suite_that_does_not_have_it(tmp_path: Path) -> None:
     folder = scenarios(tmp_path, "Offline", "Server")
     assert told(folder, "rgat", "datacenter") == [("Server", "present", "absent")]
