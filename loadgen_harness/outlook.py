@@ -61,6 +61,7 @@ class Outlook:
     calibrated: bool
     judged: bool  # whether `settings` decide: a compliance test's audit.config may overrule them
     estimate_s: float
+    open_end: bool = False  # nobody named the speed that its time follows from: `estimate_s` is the least
 
 
 def of(job: Job, audit_config: str, estimate_s: float) -> Outlook:
@@ -70,7 +71,7 @@ def of(job: Job, audit_config: str, estimate_s: float) -> Outlook:
     plan = settings.plan(job.spec, benchmark, round_)
     variant = benchmark.variant(job.spec.scenario, job.spec.mode, job.spec.test, round_)
     judged = not OVERRULED.search(audit_config)
-    return Outlook(plan.settings, variant.performance_count, calibrate.wanted(plan), judged, estimate_s)
+    return Outlook(plan.settings, variant.performance_count, calibrate.wanted(plan), judged, estimate_s, job.open_end)
 
 
 class Watch:
@@ -128,7 +129,7 @@ def amiss(status: Status, tested_s: float, left: float, own: Outlook) -> str:
         return ""
     chosen, rate = own.settings, status.completed / tested_s
     total = status.elapsed_s + left
-    if total > LONGER * own.estimate_s and total > own.estimate_s + LONGER_S:
+    if not own.open_end and total > LONGER * own.estimate_s and total > own.estimate_s + LONGER_S:
         return (
             f"at its present {rate:.3g} samples/s this run takes {_long(total)}, planned were "
             f"{_long(own.estimate_s)}: {status.completed} of {needed(status, chosen)} samples are done"

@@ -221,6 +221,7 @@ def _typed(table: Mapping[str, Any]) -> None:
 def _named(table: Mapping[str, Any]) -> None:
     """Raise UnknownName, or BadInput for cores, where a value is none of those that its key takes."""
     taken = {
+        "backend": registry.names(registry.BACKENDS),
         "worker": registry.names(registry.WORKERS),
         "driver": ("native", "python"),
         "postprocess": ("process",),

@@ -78,6 +78,8 @@ def test_a_slow_run_is_said_with_its_time() -> None:
     assert said == "at its present 1 samples/s this run takes 17 min, planned were 62 s: 20 of 1000 samples are done"
     assert outlook.amiss(status(20, 7), 5, 245, known(SINGLE)) == ""  # too early to say
     assert outlook.amiss(status(500, 22), 20, 40, known(SINGLE)) == ""
+    unnamed = replace(known(SINGLE), open_end=True)  # the estimate is the least: nothing was planned
+    assert outlook.amiss(status(20, 22), 20, 980, unnamed) == ""
 
 
 def test_an_offline_run_that_will_be_too_short_is_said() -> None:
