@@ -134,6 +134,7 @@ CHECKS: Mapping[str, Asked] = {
     "rehearsal": Asked(PLAN, "Can LoadGen issue and settle one query of every run of the plan?"),
     "plan-setting": _warns(PLAN, "Does every run of the plan have the settings that the round wants?"),
     "model-name": Asked(PLAN, "Does LoadGen know the model's name, so that its own figures hold?"),
+    "backend": Asked(PLAN, "Can the backend of every run be used here as the plan asks for it?"),
     "data": Asked(PLAN, "Are model and data here, with their digests?"),
     "calibration": Asked(PLAN, "Do expected rates and latencies let every run last its minimum?"),
     "meter": Asked(PLAN, "Can the plan's power meters measure here?"),

@@ -266,10 +266,16 @@ def outcomes(plan: Plan, output: Path) -> list[Outcome]:
 
 def matches(job: Job, folder: Path | None = None) -> bool:
     """Whether the finished run (or that in `folder`) was made from the same spec."""
+    return not differing(job, folder)
+
+
+def differing(job: Job, folder: Path | None = None) -> list[str]:
+    """Keys of the plan in which the finished run (or that in `folder`) differs from it."""
     wanted = {key: _plain(value) for key, value in asdict(job.spec).items() if key not in IGNORED}
     found = {key: value for key, value in Run(folder or job.spec.output).spec.items() if key not in IGNORED}
     later = {f.name: f.default for f in fields(job.spec) if f.name in wanted.keys() - found.keys()}
-    return wanted == {**later, **found}
+    found = {**later, **found}
+    return sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
 
 
 def _plain(value: Any) -> Any:

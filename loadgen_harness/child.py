@@ -157,21 +157,32 @@ def load(parts: Parts, sut: SystemUnderTest, spec: RunSpec) -> None:
 
 def build(parts: Parts, spec: RunSpec, *, folder: Path, counters: Counters, fail: Fail) -> Worker:
     """Driver, SUT and worker of a run, nothing loaded or started yet; raises BadInput for what does not go together."""
-    if spec.replicas < 1:
-        raise BadInput(f"--replicas must be at least 1, not {spec.replicas}.")
-    if spec.spin_us < 0:
-        raise BadInput(f"--spin-us must not be negative, as {spec.spin_us:g} is.")
     driver_class = choose_driver(spec.driver, parts.plan.settings)
-    name = worker_name(spec, parts.benchmark, driver_class.name)
-    if name == "process" and driver_class.name == "python":
-        remedy = "leave --driver python out." if spec.driver else bridge_missing()
-        raise BadInput(f"--worker process needs the native bridge: {remedy}")
-    batching = Batching(max(spec.max_batch, 1), int(spec.max_wait_ms * 1e6), int(spec.spin_us * 1e3))
+    name = worker_for(spec, parts.benchmark, driver_class)
+    batching = batching_of(spec)
     driver = driver_class(batching, counters, fail)
     sut = build_sut(parts, driver, fail)
     work = Work(sut, driver, batching, replace(spec, worker=name), folder, fail, parts.backend)
     worker: Worker = registry.load(registry.WORKERS, name)(work)
     return worker
+
+
+def batching_of(spec: RunSpec) -> Batching:
+    """How batches form in a run."""
+    return Batching(max(spec.max_batch, 1), int(spec.max_wait_ms * 1e6), int(spec.spin_us * 1e3))
+
+
+def worker_for(spec: RunSpec, benchmark: Benchmark, driver: type[LoadGenDriver]) -> str:
+    """The name of a run's worker; raises BadInput for numbers that are none, and for one that this driver lacks."""
+    if spec.replicas < 1:
+        raise BadInput(f"--replicas must be at least 1, not {spec.replicas}.")
+    if spec.spin_us < 0:
+        raise BadInput(f"--spin-us must not be negative, as {spec.spin_us:g} is.")
+    name = worker_name(spec, benchmark, driver.name)
+    if name == "process" and driver.name == "python":
+        remedy = "leave --driver python out." if spec.driver else bridge_missing()
+        raise BadInput(f"--worker process needs the native bridge: {remedy}")
+    return name
 
 
 def build_sut(parts: Parts, driver: Driver, fail: Fail) -> SystemUnderTest:
@@ -206,7 +217,7 @@ def choose_driver(name: str, chosen: settings.TestSettings) -> type[LoadGenDrive
         return native
     if chosen.server_num_issue_query_threads > 0:
         raise BadInput(
-            "num_issue_query_threads needs --driver native: LoadGen's Python binding cannot register issue threads."
+            "LoadGen's Python binding cannot register the threads of num_issue_query_threads: choose --driver native."
         )
     python: type[LoadGenDriver] = registry.load_module("loadgen_harness.loadgen", "a run").PythonDriver
     return python

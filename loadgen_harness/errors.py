@@ -29,7 +29,7 @@ class UnknownName(SuiteError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         """Name the `kind` of thing, what was asked for and the nearest of what is `known`."""
-        self.kind, self.name, self.known = kind, name, sorted(known)
+        self.kind, self.name, self.known = kind, name, sorted(set(known))
         near = _near(name, self.known)
         hint = f"choose one of: {', '.join(near or self.known) or '(none)'}."
         if 0 < len(near) <= FEW:

@@ -17,6 +17,7 @@ from power.session import WAITS_S
 from submissions.system import NAME, NETWORK, REQUIRED, SYSTEM_TYPES
 
 MOST_REPEATS = 999
+MOST_BYTES = 1 << 24  # of a plan that are read
 OVERHEAD_S = 2.5  # starting a process, loading a small model, writing logs
 START_S = 3.0  # a run's process, model and warm-up as the official client starts it, beside what the plan expects
 RUNS_OF_SESSION = 2  # ranging and testing
@@ -94,7 +95,8 @@ class Job:
 def read(path: Path, round_name: str = "") -> Plan:
     """The plan in a TOML file, under `round_name` where one is given; raises BadInput or UnknownName for a bad one."""
     try:
-        data = tomllib.loads(_file(path).read_text(encoding="utf-8"))
+        with _file(path).open("rb") as file:  # which may be a device without an end
+            data = tomllib.loads(file.read(MOST_BYTES).decode("utf-8-sig"))
     except OSError as error:
         own = ", ".join(sorted(file.stem for file in SHIPPED.glob("*.toml")))
         remedy = f"give the path of a TOML file, or a plan that ships with the suite ({own})"

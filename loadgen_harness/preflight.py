@@ -30,12 +30,14 @@ from loadgen_harness import (
     system_files,
     system_gpus,
     trials,
+    unusable,
     verbs,
 )
 from loadgen_harness.errors import BadInput, SuiteError
 from loadgen_harness.expectations import WIDTH
 from loadgen_harness.plan import Job, Plan
 from loadgen_harness.types import Benchmark, Division, Scenario, SystemType, TestMode
+from loadgen_harness.unusable import Unusable
 from submissions import network
 
 CODE = Path(__file__).parent
@@ -55,6 +57,7 @@ class Flight:
     output: Path
     described: Mapping[str, Any] | None = None
     trials: bool = True  # whether runs of a few seconds may show how fast the system is
+    unusable: Sequence[Unusable] | None = None  # what was found of backends, where they were looked at already
 
     @property
     def system(self) -> Mapping[str, Any]:
@@ -85,8 +88,11 @@ def preflight_(args: argparse.Namespace) -> int:
 def before_campaign(chosen: Plan, output: Path, only: str = "") -> bool:
     """A campaign's first step: show warnings and errors of the runs still to do; whether it may begin."""
     left = [job for job in selected(chosen, output, only) if not attempts.finished(job)]
-    verbs.prepare(*(job.spec for job in left))
-    found = [each for each in findings(Flight(chosen, left, output)) if each.severity is not Severity.NOTE]
+    spoilt = unusable.check(left)
+    if not spoilt:
+        verbs.prepare(*(job.spec for job in left))
+    flight = Flight(chosen, left, output, unusable=spoilt)
+    found = [each for each in findings(flight) if each.severity is not Severity.NOTE]
     if found:
         verbs.show(found)
     if errors(found):
@@ -132,20 +138,28 @@ def _findings(flight: Flight) -> Iterator[Finding]:
         yield _undispatched()
     yield from meters(flight.plan.meters)
     yield from sessions(flight)
+    spoilt = unusable.check(flight.jobs) if flight.unusable is None else flight.unusable
+    yield from (each.finding for each in spoilt)
     ready: dict[str, bool] = {}
     for name in dict.fromkeys(job.spec.benchmark for job in flight.jobs):
         faults = list(data(name))
         ready[name] = not faults
         yield from faults
     rehearsed = [job for job in flight.jobs if ready[job.spec.benchmark]]
-    found = list(rehearsals.check(rehearsed))
+    unusable_too = frozenset[str]().union(*(each.keys for each in spoilt))
+    found = [each for each in rehearsals.check(rehearsed) if not (_failed(each) and each.file in unusable_too)]
     yield from found
-    broken = {each.file for each in errors(found)}
+    broken = {each.file for each in errors(found)} | unusable_too
     rates: dict[str, float] = {}
     if flight.trials:
         yield from trials.check([job for job in rehearsed if job.key not in broken], flight.system, rates)
     for job in flight.jobs:
         yield from _network(job, flight.system, rates.get(job.key, 0.0))
+
+
+def _failed(each: Finding) -> bool:
+    """Whether it says that LoadGen could not begin: of a run that cannot be made as planned that was said already."""
+    return each.check == "rehearsal"
 
 
 def _undispatched() -> Finding:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from loadgen_harness import child, model_files, registry, rounds, settings
+from loadgen_harness import child, registry, rounds, settings
 from loadgen_harness.progress import Counters
 from loadgen_harness.qsl import QuerySampleLibrary
 from loadgen_harness.sut import Driver, Ids, Indices, SystemUnderTest
@@ -22,7 +22,6 @@ from loadgen_harness.types import Benchmark, TestMode
 from loadgen_harness.workers import Batching
 
 ACCOUNT, BUILT_IN = "rehearsal.json", "built-in.json"
-ABLE = "backend"  # a file so called: the backend's name, package, options and precision are tried too
 SLOW_NS = 1_000_000_000  # a latency so long that LoadGen generates few queries
 RATE = 100.0  # of Server: its first query comes soon, and 600 s hold few
 RUSH = 1e6  # of Server in accuracy runs, which no count ends: LoadGen asks for every sample of the data set
@@ -83,9 +82,6 @@ def rehearse(folder: Path) -> None:
     spec = child.read_spec(folder)
     round_ = rounds.load(spec.round)
     benchmark: Benchmark = registry.load(registry.BENCHMARKS, spec.benchmark)
-    if (folder / ABLE).exists():
-        backend = registry.load(registry.BACKENDS, spec.backend)(spec.options)
-        model_files.choose(benchmark, backend, spec.precision)
     plan = settings.plan(spec, benchmark, round_)
     variant = benchmark.variant(spec.scenario, spec.mode, spec.test, round_)
     real = registry.part(benchmark.name, "qsl").QSL(variant, spec.data_dir)

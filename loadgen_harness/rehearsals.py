@@ -41,9 +41,8 @@ MODELS = "inference_rules.adoc, LoadGen Operation; LoadGen's mlperf.conf"
 def check(jobs: Sequence[Job]) -> Iterator[Finding]:
     """Findings on the settings of every run, on what the division refuses, and on names of models."""
     chosen = list(_distinct(jobs))
-    firsts = {_layout(job): job.key for job in reversed(chosen)}
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        under_way = [pool.submit(rehearsed, job, able=job.key in firsts.values()) for job in chosen]
+        under_way = [pool.submit(rehearsed, job) for job in chosen]
         named = [pool.submit(known_to_loadgen, *each) for each in _official_models(jobs)]
         for one in under_way:
             yield from one.result()
@@ -66,31 +65,24 @@ def _distinct(jobs: Sequence[Job]) -> Iterator[Job]:
         yield job
 
 
-def _layout(job: Job) -> tuple[object, ...]:
-    """What a backend is made of: the first run of each tries it."""
-    return job.spec.benchmark, job.spec.backend, job.spec.precision, *sorted(job.spec.options.items())
-
-
 def _benchmark(job: Job) -> Benchmark:
     found: Benchmark = registry.load(registry.BENCHMARKS, job.spec.benchmark)
     return found
 
 
-def rehearsed(job: Job, *, able: bool = True) -> list[Finding]:
-    """What the audit says of one run's settings, seen by one query; `able`: whether its backend could begin, too."""
+def rehearsed(job: Job) -> list[Finding]:
+    """What the audit says of one run's settings, seen by one query."""
     try:
-        return _in_a_folder(job, able=able)
+        return _in_a_folder(job)
     except OSError as error:
         return [_failed(job, f"its folder for temporary files cannot be used: {error.strerror}")]
 
 
-def _in_a_folder(job: Job, *, able: bool) -> list[Finding]:
+def _in_a_folder(job: Job) -> list[Finding]:
     with tempfile.TemporaryDirectory(prefix="lgh-rehearsal-") as name:
         folder = Path(name)
         spec = {**asdict(job.spec), "output": name}
         (folder / "spec.json").write_text(json.dumps(spec, default=str), encoding="utf-8")
-        if able:
-            (folder / rehearsal.ABLE).touch()
         if text := audit_config(job):
             (folder / "audit.config").write_text(text, encoding="utf-8")
         if why := _started(folder):

@@ -165,7 +165,7 @@ def outcome_line(outcome: Outcome) -> str:
 
 
 def show_summary(assessments: Sequence[Assessment], outcomes: Sequence[Outcome]) -> None:
-    """The tables at the end of a campaign: results, accuracy, compliance, and what failed."""
+    """The tables at the end of a campaign, and how to repeat runs that are INVALID."""
     if assessments:
         console.table("Results", RESULTS, [result_row(each) for each in assessments])
     measured = [(place(each), *each.energy_cells) for each in assessments if each.energy_cells]
@@ -183,9 +183,7 @@ def show_summary(assessments: Sequence[Assessment], outcomes: Sequence[Outcome])
     if verdicts:
         console.table("Compliance", COMPLIANCE, verdicts)
     for outcome in outcomes:
-        if outcome.run is None:
-            console.say(outcome_line(outcome), "red")
-        elif not outcome.ok:
+        if outcome.run and not outcome.ok:
             console.note(f"{outcome.job.key} is INVALID: --retry-invalid 1 runs it again and keeps this one beside it.")
 
 

@@ -204,6 +204,11 @@ def _refuse_foreign(outcome: Outcome) -> None:
                 f"{folder} is a run of {key} {found.get(key)!r}, the plan is of {planned!r}: give the plan and --round "
                 "of that campaign, or move the run away and run `lgh campaign`."
             )
+    if keys := campaign.differing(outcome.job):
+        raise BadInput(
+            f"{folder} was made from another plan, which differs in {', '.join(keys)}: give the plan of that campaign, "
+            "or move the run away and run `lgh campaign`."
+        )
 
 
 def sealed(folder: Path) -> Path:

@@ -24,7 +24,7 @@ def read(path: Path) -> dict[str, Any]:
     """A description; raises BadInput for a file that is none."""
     try:
         with path.open("rb") as file:  # which may be a device without an end
-            text = file.read(MOST_BYTES).decode("utf-8")
+            text = file.read(MOST_BYTES).decode("utf-8-sig")
         found = json.loads(text, object_pairs_hook=_once)
         json.dumps(found, ensure_ascii=False).encode()  # halves of surrogate pairs, which nobody could write again
     except BadInput as error:

@@ -20,7 +20,7 @@ PROGRAMS = (
     "road", "submitting", "verbs", "matrix", "matrices", "echo", "auditing", "subjects", "auditees",
     "cli_audit", "power_sessions", "energetics", "maxq", "sweep", "repeats", "reports", "demands", "plan_text",
     "planning", "preflight", "rehearsal", "rehearsals", "machine_state", "machine_ecc", "own_needs", "trials",
-    "described_system", "describing", "power_tables", "campaign_power",
+    "described_system", "describing", "power_tables", "campaign_power", "usable", "unusable",
 )  # fmt: skip
 ROOF = {*TERMINAL, *PROGRAMS, "__main__"}
 GROUND = {"types", "errors", "__init__"}

@@ -14,12 +14,18 @@ import numpy as np
 
 from loadgen_harness.errors import BadInput
 
+KINDS = {bool: "true or false", int: "a whole number", float: "a number"}  # of options, in words
 Batch = Mapping[str, np.ndarray]  # input name -> array whose first axis is the batch
 Calibration = Callable[[], Iterable[Batch]]  # batches of the task's calibration set, read anew by each call
 
 
 class ModelReader(Protocol):
-    """What every backend says of the models it runs; the choice among a task's files is model_files.py's."""
+    """What every backend says of the models it runs; the choice among a task's files is model_files.py's.
+
+    Its module may define functions that preflight calls on one that has loaded nothing, and that raise what `load`
+    would before it reads a model: `check_device(backend, device)`, `check_precision(backend, precision, device)` with
+    `cast` and `calibration` set as below, `check_file(backend, name)`. One that needs no model is loaded instead.
+    """
 
     needs_model: bool  # whether `load` wants a model file
     formats: tuple[str, ...]  # endings of the files it reads, best first: ".onnx", "torch_model.py" (see task_model)
@@ -107,8 +113,8 @@ def _convert(key: str, text: str, default: Any, backend: str) -> Any:
             return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
         return type(default)(text)
     except (KeyError, ValueError) as error:
-        kind = type(default).__name__
-        raise BadInput(f"option {key} of backend {backend} must be a {kind}, not {text!r}.") from error
+        kind = KINDS.get(type(default), "a text")
+        raise BadInput(f"option {key} of backend {backend} takes {kind}, not {text!r}: mend it.") from error
 
 
 def drained(events: queue.SimpleQueue[TokenEvent], timeout: float) -> list[TokenEvent]:

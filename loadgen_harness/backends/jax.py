@@ -235,4 +235,9 @@ def _cast(array: Any, kind: Any) -> Any:
     return jnp.asarray(array, kind) if kind and jnp.issubdtype(array.dtype, jnp.floating) else array
 
 
+def check_device(backend: Jax, device: str) -> None:
+    """See backends.ModelReader."""
+    _device(device)
+
+
 BACKEND = Jax

@@ -41,8 +41,7 @@ class LiteRt:
 
     def load(self, model: Path | None, device: str, precision: str) -> None:
         """Open the file, learn whether its batch can be resized, and answer one batch of zeros."""
-        if device != "cpu":
-            raise UnknownName("device of backend litert", device, ("cpu",))
+        check_device(self, device)
         if model is None or not Path(model).is_file():
             raise BadInput(
                 f"backend litert needs a TensorFlow Lite file, and {model or 'none'} is not there: name one."
@@ -217,6 +216,12 @@ def _operators(interpreter: Any) -> tuple[tuple[int, int], str]:
                 waiting.extend(map(int, own[number]["inputs"]))
     left = sorted({each["op_name"] for number, each in enumerate(own) if number not in taken})
     return (len(taken), len(own)), ", ".join(left)
+
+
+def check_device(backend: LiteRt, device: str) -> None:
+    """See backends.ModelReader."""
+    if device != "cpu":
+        raise UnknownName("device of backend litert", device, ("cpu",))
 
 
 BACKEND = LiteRt

@@ -311,4 +311,9 @@ def _drafted(options: Mapping[str, Any], timings: list[Timing]) -> dict[str, str
     }
 
 
+def check_device(backend: LlamaCpp, device: str) -> None:
+    """See backends.ModelReader."""
+    _device(device)
+
+
 BACKEND = LlamaCpp

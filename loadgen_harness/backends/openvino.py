@@ -206,4 +206,9 @@ def _property(compiled: Any, name: str) -> str:
     return str(compiled.get_property(name)) if name in compiled.get_property("SUPPORTED_PROPERTIES") else "not told"
 
 
+def check_device(backend: OpenVino, device: str) -> None:
+    """See backends.ModelReader."""
+    _device(openvino.Core(), device)
+
+
 BACKEND = OpenVino

@@ -150,4 +150,9 @@ def _signature(model: Any, name: str) -> Any:
     return model.signatures[name]
 
 
+def check_device(backend: TensorFlow, device: str) -> None:
+    """See backends.ModelReader."""
+    _device(device)
+
+
 BACKEND = TensorFlow

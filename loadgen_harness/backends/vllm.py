@@ -292,4 +292,9 @@ def _failed(id: int, error: str) -> TokenEvent:
     return TokenEvent(id, (), "", monotonic_ns(), final=True, error=error)
 
 
+def check_device(backend: Vllm, device: str) -> None:
+    """See backends.ModelReader."""
+    _device_ids(device)
+
+
 BACKEND = Vllm

@@ -17,7 +17,7 @@ class InlineWorker(Worker):
         check_local(work.spec)
         if work.spec.replicas > 1:
             raise BadInput(
-                "--replicas beyond 1 need --worker thread or process: inline answers on LoadGen's own thread."
+                "--worker inline answers on LoadGen's one thread: --replicas beyond 1 need --worker thread or process."
             )
 
     def start(self) -> None:

@@ -124,6 +124,22 @@ def test_runs_of_another_round(here: Path) -> None:
     assert "from another plan" in told(*CAMPAIGN)
 
 
+def test_a_plan_that_was_edited_after_its_runs(here: Path) -> None:
+    """Nobody submits a setting that no run had."""
+    own = (here / "plan.toml").read_text(encoding="utf-8")
+    (here / "plan.toml").write_text(own.replace("[[benchmark]]", "[[benchmark]]\nmax_batch = 4"), encoding="utf-8")
+    for words in ("submit plan.toml --campaign results --output t", "report plan.toml --campaign results --output r"):
+        assert "was made from another plan, which differs in max_batch" in told(*words.split())
+    assert not (here / "t").exists() and not (here / "r").exists()
+
+
+def test_a_plan_with_a_byte_order_mark_and_one_without_end(here: Path) -> None:
+    own = (here / "plan.toml").read_bytes()
+    (here / "plan.toml").write_bytes(b"\xef\xbb\xbf" + own)
+    assert call(*CAMPAIGN, "--dry-run") == 0
+    assert "is not TOML" in told("campaign", "/dev/zero", "--output", "z")
+
+
 DAMAGED: dict[str, Callable[[Path], object]] = {
     "empty": lambda record: record.write_bytes(b""),
     "broken off": lambda record: record.write_bytes(record.read_bytes()[:400]),

@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -58,22 +57,6 @@ def test_seeds_are_compared_and_nothing_else_is_found(tmp_path: Path) -> None:
     job = jobs(tmp_path, kind="TEST01")[0]
     reseeded = replace(job, spec=replace(job.spec, seed=7))
     assert {check for check, _ in keys(rehearsals.rehearsed(reseeded))} == {"seeds"}
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"backend": "onnx"}, "unknown backend 'onnx': did you mean 'onnxruntime'"),
-        ({"options": {"latency_ms": "1"}}, "backend null has no option 'latency_ms'"),
-        ({"options": {"latency_us": "soon"}}, "latency_us"),
-        ({"backend": "onnxruntime", "precision": "fp7"}, "fp7"),
-    ],
-    ids=["name", "option", "value", "precision"],
-)
-def test_a_backend_that_could_not_begin_is_found_once(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
-    every = [replace(job, spec=replace(job.spec, **changes)) for job in jobs(tmp_path, "Offline")]
-    found = [each for each in rehearsals.check(every) if each.check == "rehearsal"]
-    assert [each.file for each in found] == ["resnet50/Offline/performance"] and said in found[0].found
 
 
 def test_what_the_division_refuses_is_said(tmp_path: Path) -> None:

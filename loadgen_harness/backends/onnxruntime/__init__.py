@@ -61,6 +61,11 @@ QUANTISED = (
     "QGemm",
     "QAttention",
 )  # in the names of operators that compute INT8
+CPU_FP16 = "ONNX Runtime's CPU provider computes fp16 in fp32: choose fp32, or another device."
+IDENTITY = bytes.fromhex(  # an ONNX file of one operator: its output y is its input x, one float
+    "080812003a370a100a017812017922084964656e746974791201675a0f0a0178120a"
+    "0a08080112040a020801620f0a0179120a0a08080112040a02080142040a00100d"
+)
 PLACES = "session.record_ep_graph_assignment_info"  # configuration entry: the session remembers who runs which operator
 
 
@@ -148,6 +153,16 @@ class OnnxRuntime:
 
     def _providers(self, model: Path, device: str) -> list[Provider]:
         """The provider asked for, with its settings, before those that take the operators that it leaves."""
+        name, settings = self._provider(device)
+        if name == TENSORRT:
+            settings |= _models.engines(self._options["cache"], model)
+        if self._precision == "fp16" and name in FP16:
+            settings[FP16[name]] = "1"
+        last: list[Provider] = [(CUDA, _device_id(device))] if name == TENSORRT else []
+        return [(name, settings | _pairs(self._options["provider_options"])), *last]
+
+    def _provider(self, device: str) -> Provider:
+        """The provider asked for, with the settings that no model decides; raises what is wrong with it."""
         name, settings = _provider(self._options["provider"], device)
         if self._options["cuda_graph"]:
             if BUFFERS.get(name) != "cuda":
@@ -155,12 +170,8 @@ class OnnxRuntime:
             settings["trt_cuda_graph_enable" if name == TENSORRT else "enable_cuda_graph"] = "1"
         if self._options["binding"] and name not in BUFFERS:
             raise BadInput(f"option binding of backend onnxruntime is for CPU and CUDA devices, not {name}.")
-        if name == TENSORRT:
-            settings |= _models.engines(self._options["cache"], model)
-        if self._precision == "fp16" and name in FP16:
-            settings[FP16[name]] = "1"
-        last: list[Provider] = [(CUDA, _device_id(device))] if name == TENSORRT else []
-        return [(name, settings | _pairs(self._options["provider_options"])), *last]
+        _pairs(self._options["provider_options"])
+        return name, settings
 
     def _converted(self, model: Path, providers: list[Provider]) -> Any:
         """A session of the model, quantised or cast first where its precision asks for that."""
@@ -169,7 +180,7 @@ class OnnxRuntime:
             return plain
         if self._precision == "fp16" and name in (CPU, *FP16):
             if name == CPU:
-                raise BadInput("ONNX Runtime's CPU provider computes fp16 in fp32: choose fp32, or another device.")
+                raise BadInput(CPU_FP16)
             return plain  # the provider casts by itself
         inputs = tuple(each.name for each in plain.get_inputs())
         with _models.kept(self._options["cache"]) as folder:
@@ -256,17 +267,24 @@ def _open(model: Path, options: onnxruntime.SessionOptions, providers: list[Prov
     try:
         session = onnxruntime.InferenceSession(os.fspath(model), options, providers=providers)
     except UNUSABLE as error:
-        reason = str(error).splitlines()[0]
         raise BadInput(
-            f"{model.name} cannot be used by ONNX Runtime ({reason}): restore or choose the file."
+            f"{model.name} cannot be used by ONNX Runtime ({_line(error)}): restore or choose the file."
         ) from error
-    # ONNX Runtime falls back to the CPU with a mere warning where a provider's libraries are missing.
+    _refuse_another(session, provider)
+    return session
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _refuse_another(session: Any, provider: str) -> None:
+    """ONNX Runtime falls back to the CPU with a mere warning where a provider's libraries are missing."""
     if session.get_providers()[0] != provider:
         raise BadInput(
             f"{provider} did not start and ONNX Runtime fell back to {session.get_providers()[0]}: "
             f"install the provider's libraries, or choose provider=cpu."
         )
-    return session
 
 
 def _example(inputs: Sequence[Any]) -> dict[str, np.ndarray]:
@@ -279,6 +297,33 @@ def _example(inputs: Sequence[Any]) -> dict[str, np.ndarray]:
         first = each.shape[0] if isinstance(each.shape[0], int) else 1
         feed[each.name] = np.zeros((first, *rest), DTYPES[each.type])
     return feed
+
+
+def check_device(backend: OnnxRuntime, device: str) -> None:
+    """See backends.ModelReader; a provider other than the CPU's must also start, on a model of one operator."""
+    name, settings = backend._provider(device)
+    if name == CPU:
+        return
+    try:
+        options = backend._session_options()
+        session = onnxruntime.InferenceSession(IDENTITY, options, providers=[(name, settings)])
+    except UNUSABLE as error:
+        raise BadInput(f"device {device} cannot be used by {name} ({_line(error)}): choose another.") from error
+    _refuse_another(session, name)
+
+
+def check_precision(backend: OnnxRuntime, precision: str, device: str) -> None:
+    """See backends.ModelReader."""
+    name, _ = backend._provider(device)
+    if backend.cast is False or precision not in backend.casts:
+        return
+    if precision == "int8":
+        _models.needs_onnx(precision)
+        _models.needs_set(backend.calibration)
+    elif name == CPU:
+        raise BadInput(CPU_FP16)
+    elif name not in FP16:
+        _models.needs_onnx(precision)
 
 
 BACKEND = OnnxRuntime

@@ -56,10 +56,9 @@ def short_of_bits() -> bool:
 
 def int8(model: Path, calibration: Calibration | None, recipe: Recipe) -> Made:
     """`model` quantised with the calibration set, unless the folder has it; raises BadInput where there is no set."""
-    _needs_onnx("int8")
-    if calibration is None:
-        raise BadInput("backend onnxruntime quantises with a calibration set, and was given none: choose fp32.")
-    count, digest = _counted(calibration)
+    needs_onnx("int8")
+    wanted = needs_set(calibration)
+    count, digest = _counted(wanted)
     if not count:
         raise BadInput("the calibration set is empty, so int8 cannot be made: choose fp32, or mend the set.")
     short = short_of_bits()
@@ -79,21 +78,29 @@ def int8(model: Path, calibration: Calibration | None, recipe: Recipe) -> Made:
     made = recipe.folder / name
     if not made.is_file():
         part = recipe.folder / f"{os.getpid()}-{name}"
-        _quantise(model, part, _Reader(calibration, recipe.inputs), recipe.method, short)
+        _quantise(model, part, _Reader(wanted, recipe.inputs), recipe.method, short)
         part.replace(made)
     return Made(made, said)
 
 
 def fp16(model: Path, folder: Path) -> Made:
     """`model` with fp16 weights and arithmetic, its inputs and outputs as they were."""
-    _needs_onnx("fp16")
+    needs_onnx("fp16")
     onnx = registry.load_module("onnx", "precision fp16 of backend onnxruntime")
     convert = registry.load_module("onnxruntime.transformers.float16", "precision fp16").convert_float_to_float16
     onnx.save(convert(onnx.load(model), keep_io_types=True), folder / "fp16.onnx")
     return Made(folder / "fp16.onnx", {})
 
 
-def _needs_onnx(precision: str) -> None:
+def needs_set(calibration: Calibration | None) -> Calibration:
+    """The set to quantise with; raises BadInput where there is none."""
+    if calibration is None:
+        raise BadInput("backend onnxruntime quantises with a calibration set, and was given none: choose fp32.")
+    return calibration
+
+
+def needs_onnx(precision: str) -> None:
+    """Raise MissingDependency where the package that changes models is not there."""
     if importlib.util.find_spec("onnx") is None:
         raise MissingDependency(f"precision {precision} of backend onnxruntime", "onnx")
 

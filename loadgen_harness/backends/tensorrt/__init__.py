@@ -67,10 +67,8 @@ class TensorRT:
         """Build the engine or take it from the cache, make its contexts, warm up and capture every bucket."""
         if model is None or not Path(model).is_file():
             raise BadInput(f"backend tensorrt needs an ONNX file, and {model or 'none'} is not there: name one.")
-        if int(tensorrt.__version__.split(".")[0]) < OLDEST:
-            raise BadInput(f"TensorRT {tensorrt.__version__} is too old: install {OLDEST} or later.")
-        if precision not in PRECISIONS:
-            raise UnknownName("precision of backend tensorrt", precision, PRECISIONS)
+        _recent()
+        check_precision(self, precision, device)
         cuda = _open(device)
         before = cuda.used_bytes()
         self._said = {
@@ -187,6 +185,11 @@ class TensorRT:
         return lanes
 
 
+def _recent() -> None:
+    if int(tensorrt.__version__.split(".")[0]) < OLDEST:
+        raise BadInput(f"TensorRT {tensorrt.__version__} is too old: install {OLDEST} or later.")
+
+
 def _open(device: str) -> Cuda:
     kind, _, number = device.partition(":")
     if kind != "cuda" or not (number or "0").isdigit():
@@ -231,6 +234,18 @@ def _rows(arrays: Batch, piece: Piece) -> dict[str, np.ndarray]:
 def _zeros(loaded: Loaded, port: Any, size: int) -> np.ndarray:
     """A batch of an input, as large as its profile allows in every other axis."""
     return np.zeros((size, *loaded.most(port, loaded.profile(size))[1:]), np.float32 if port.bf16 else port.raw)
+
+
+def check_device(backend: TensorRT, device: str) -> None:
+    """See backends.ModelReader."""
+    _recent()
+    _open(device)
+
+
+def check_precision(backend: TensorRT, precision: str, device: str) -> None:
+    """See backends.ModelReader."""
+    if precision not in PRECISIONS:
+        raise UnknownName("precision of backend tensorrt", precision, PRECISIONS)
 
 
 BACKEND = TensorRT

@@ -151,11 +151,9 @@ class Torch:
     def _quantised(
         self, module: torch.nn.Module, cuda: Cuda | None, mode: str, example: Batch | None
     ) -> tuple[torch.nn.Module, dict[str, str]]:
-        quantizer = self._options["quantizer"] or ("dynamic" if cuda else "static")
+        quantizer = _quantizer(self, cuda, mode)
         if cuda:
             return _int8.on_cuda(module, quantizer)
-        if mode != "compile":
-            raise BadInput(f"mode {mode} of backend torch only imitates int8 on a CPU, in fp32: choose mode=compile.")
         return _int8.on_cpu(module, quantizer, example, self.calibration)
 
     def _example(self) -> Batch | None:
@@ -188,6 +186,13 @@ def _mode(asked: str, cuda: Cuda | None, precision: str) -> str:
     if precision == "tf32" and not cuda:
         raise BadInput("tf32 is a precision of CUDA devices: choose --precision fp32 or --device cuda.")
     return asked or ("compile" if precision == "int8" else "eager")
+
+
+def _quantizer(backend: Torch, cuda: Cuda | None, mode: str) -> str:
+    """How int8 is made; raises BadInput where the mode would not compute in it."""
+    if not cuda and mode != "compile":
+        raise BadInput(f"mode {mode} of backend torch only imitates int8 on a CPU, in fp32: choose mode=compile.")
+    return str(backend._options["quantizer"] or ("dynamic" if cuda else "static"))
 
 
 def _wanted(options: Mapping[str, Any], cuda: Cuda | None, precision: str) -> dict[str, Any]:
@@ -233,6 +238,19 @@ def _unusable(said: Mapping[str, str], error: Exception) -> BadInput:
         f"the model does not run in PyTorch as {said['mode']} at {said['precision']} ({reason}): "
         "choose --option mode=eager or another --precision."
     )
+
+
+def check_device(backend: Torch, device: str) -> None:
+    """See backends.ModelReader."""
+    _open(device)
+
+
+def check_precision(backend: Torch, precision: str, device: str) -> None:
+    """See backends.ModelReader."""
+    cuda = _open(device)
+    mode = _mode(backend._options["mode"], cuda, precision)
+    if precision == "int8":
+        _int8.check(_quantizer(backend, cuda, mode), on_cuda=cuda is not None)
 
 
 BACKEND = Torch

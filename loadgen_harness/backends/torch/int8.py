@@ -30,10 +30,7 @@ def on_cpu(
     module: torch.nn.Module, quantizer: str, example: Batch | None, calibration: Calibration | None
 ) -> tuple[torch.nn.Module, dict[str, str]]:
     """A graph that the compiler turns into int8 kernels, and what describe() says of it; raises BadInput."""
-    if platform.machine().lower() not in ("x86_64", "amd64"):
-        raise BadInput(
-            f"int8 of backend torch is for x86 CPUs, not {platform.machine()}: choose --backend onnxruntime."
-        )
+    _of_x86()
     if quantizer == "static" and (calibration is None or example is None):
         raise BadInput(f"quantizer=static of backend torch needs {CALIBRATION_SET}")
     if example is None:
@@ -53,8 +50,7 @@ def on_cpu(
 
 def on_cuda(module: torch.nn.Module, quantizer: str) -> tuple[torch.nn.Module, dict[str, str]]:
     """The module with its linear layers computing in int8; never run on a GPU."""
-    if quantizer != "dynamic":
-        raise BadInput("quantizer=static of backend torch is for x86 CPUs: choose dynamic, or --backend tensorrt.")
+    _of_cuda(quantizer)
     layers = [type(each).__name__ for each in module.modules() if not list(each.children())]
     inside = layers.count("Linear")
     if not inside:
@@ -64,6 +60,27 @@ def on_cuda(module: torch.nn.Module, quantizer: str) -> tuple[torch.nn.Module, d
     outside = [name for name in layers if name.startswith("Conv")]
     said = {"quantizer": f"dynamic (torchao {_torchao('torchao').__version__})"}
     return module, said | {"int8_layers": f"{inside} of {inside + len(outside)}"} | _left(outside)
+
+
+def check(quantizer: str, *, on_cuda: bool) -> None:
+    """Raise what either would before it has seen a model."""
+    if on_cuda:
+        _of_cuda(quantizer)
+    else:
+        _of_x86()
+    _torchao("torchao")
+
+
+def _of_x86() -> None:
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        raise BadInput(
+            f"int8 of backend torch is for x86 CPUs, not {platform.machine()}: choose --backend onnxruntime."
+        )
+
+
+def _of_cuda(quantizer: str) -> None:
+    if quantizer != "dynamic":
+        raise BadInput("quantizer=static of backend torch is for x86 CPUs: choose dynamic, or --backend tensorrt.")
 
 
 def _torchao(name: str) -> Any:

@@ -306,4 +306,19 @@ def _words(error: Exception) -> str:
     return " ".join(str(error).split(". ")[0].split())[:300] or type(error).__name__
 
 
+def check_device(backend: Transformers, device: str) -> None:
+    """See backends.ModelReader."""
+    _device(device)
+
+
+def check_file(backend: Transformers, name: str) -> None:
+    """See backends.ModelReader."""
+    _source(Path(name))
+
+
+def check_precision(backend: Transformers, precision: str, device: str) -> None:
+    """See backends.ModelReader."""
+    _dtype(precision or "fp32")
+
+
 BACKEND = Transformers
