@@ -88,7 +88,7 @@ def show_plan(planned: Sequence[Job], charges: Sequence[campaign.Charge]) -> Non
     left = console.clock(sum(job.estimate_s for job in to_do) + sum(charge.estimate_s for charge in charges))
     unknown = any(job.open_end for job in to_do)
     done = f" ({len(planned) - len(to_do)} finished)" if len(to_do) < len(planned) else ""
-    taxed_too = f" and {len(charges)} measurements of the harness tax" if charges else ""
+    taxed_too = f" and {len(charges)} measurement{'s' * (len(charges) > 1)} of the harness tax" if charges else ""
     console.say(f"{len(planned)} runs{done}{taxed_too}, {'at least' if unknown else 'about'} {left} left")
     if unknown:
         console.note("?: its length follows from the system's speed, which neither plan nor round names.")

@@ -251,7 +251,7 @@ def test_a_dry_run_runs_nothing(plan: Path) -> None:
     assert "tiny/SingleStream/performance" in done.stdout
     assert "tiny/SingleStream/accuracy" in done.stdout
     assert "tiny/SingleStream/tax" in done.stdout
-    assert "2 runs, about 0:" in done.stdout
+    assert "2 runs and 1 measurement of the harness tax, about 0:" in done.stdout
     without = call("campaign", str(plan), "--output", "out", "--dry-run", "--no-tax", folder=plan.parent)
     assert "2 runs, about 0:" in without.stdout
     assert "tax" not in without.stdout
