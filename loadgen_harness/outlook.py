@@ -14,6 +14,7 @@ from loadgen_harness.settings import TestSettings
 from loadgen_harness.types import Benchmark, Scenario, TestMode
 
 SURE_S = 10.0  # of the test, before anything is said of its pace
+SLOWER = 10.0  # times: the samples to come may be that much dearer (sorted by length) before a run is stopped
 LONGER, LONGER_S = 2.0, 60.0  # than planned, both, before a run is called slow
 OVERRULED = re.compile(r"\.(min_query_count|min_duration|performance_issue_\w+|sample_concatenate_permutation)\b")
 
@@ -100,6 +101,8 @@ class Watch:
             self._testing = status.elapsed_s
         tested = status.elapsed_s - (self._testing or status.elapsed_s)
         left = left_s(status, tested, own.settings)
+        if self._early_stop and left is not None and (why := too_short(status, tested, left, own)):
+            raise doomed.Doomed(f"stopped after {status.elapsed_s:.1f} s, since {why}")
         warning = "" if self._warned or left is None else amiss(status, tested, left, own)
         self._warned = self._warned or bool(warning)
         self._tell(status, max(own.estimate_s - status.elapsed_s, 0.0) if left is None else left, warning)
@@ -135,13 +138,30 @@ def amiss(status: Status, tested_s: float, left: float, own: Outlook) -> str:
             f"{_long(own.estimate_s)}: {status.completed} of {needed(status, chosen)} samples are done"
         )
     least = chosen.min_duration_ms / 1000
-    offline = chosen.scenario == Scenario.OFFLINE and chosen.mode == TestMode.PERFORMANCE
-    if offline and own.judged and tested_s + left < least:
+    if _offline(own) and tested_s + left < least:
         return (
             f"at its present {rate:.3g} samples/s this run will be INVALID: its {status.expected} samples are done "
             f"after {_long(tested_s + left)}, before the {_long(least)} that are demanded; raise target_qps"
         )
     return ""
+
+
+def _offline(own: Outlook) -> bool:
+    """Whether a run's samples are all asked for at once, as many as its expected rate makes, by its own settings."""
+    return own.settings.scenario == Scenario.OFFLINE and own.settings.mode == TestMode.PERFORMANCE and own.judged
+
+
+def too_short(status: Status, tested_s: float, left: float, own: Outlook) -> str:
+    """Why an Offline run has too few samples for its minimum duration, even should it go on SLOWER times slower."""
+    least = own.settings.min_duration_ms / 1000
+    if tested_s < SURE_S or not _offline(own) or tested_s + SLOWER * left >= least:
+        return ""
+    rate = status.completed / tested_s
+    return (
+        f"it has too few samples for its time: at its {rate:.3g} samples/s all {status.expected} are done after "
+        f"{_long(tested_s + left)}, and before the {_long(least)} that are demanded even {SLOWER:g} times slower; set "
+        f"target_qps = {rate:.3g} or more"
+    )
 
 
 def _long(seconds: float) -> str:

@@ -89,6 +89,21 @@ def test_an_offline_run_that_will_be_too_short_is_said() -> None:
     assert outlook.amiss(status(5000, 22, 20000), 20, 60, known(OFFLINE)) == ""
 
 
+def test_an_offline_run_with_too_few_samples_for_its_time_is_stopped() -> None:
+    watch = Watch(known(OFFLINE), lambda status, left_s, warning: None, early_stop=True)
+    watch(Status(Phase.TESTING, 6000, 6000, 0, 2.0))
+    watch(status(5000, 11, 6000))  # nine seconds of the test tell nothing yet
+    with pytest.raises(Doomed, match=r"too few samples for its time: at its 285 samples/s .* set target_qps = 285"):
+        watch(status(5700, 22, 6000))
+    late = status(5700, 22, 6000)
+    assert outlook.too_short(late, 20, 1, known(OFFLINE)) and not outlook.too_short(late, 20, 1, known(SINGLE))
+    assert not outlook.too_short(late, 20, 1, known(OFFLINE, judged=False))
+    assert not outlook.too_short(status(5000, 22, 6000), 20, 4, known(OFFLINE))  # ten times slower it would do
+    lenient = Watch(known(OFFLINE), lambda status, left_s, warning: None, early_stop=False)
+    lenient(Status(Phase.TESTING, 6000, 6000, 0, 2.0))
+    lenient(late)
+
+
 def test_a_watch_warns_once_and_stops_what_is_lost() -> None:
     told: list[tuple[float, str]] = []
     watch = Watch(known(SINGLE), lambda status, left_s, warning: told.append((left_s, warning)), early_stop=True)
